@@ -1,0 +1,79 @@
+//! Who a provider vouches for.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+
+/// One group, under every name that a rule may use for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group {
+    /// The plain name (`cn`, a claim's value, a word of the users file).
+    pub name: String,
+    /// The distinguished name, where it comes from a directory.
+    pub dn: Option<String>,
+    /// The stable id (objectGUID, an Entra object id), where one is known.
+    pub id: Option<String>,
+}
+
+impl Group {
+    /// A group that is only a word.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), dn: None, id: None }
+    }
+}
+
+/// Whether a person (or a robot of a users file) or a workload's token stands behind an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// People, and users of a file.
+    Person,
+    /// A pipeline that showed its own issuer's token. Matches no rule for `authenticated`.
+    Workload,
+}
+
+/// How an identity was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// The password, at the provider.
+    Password,
+    /// An identity token of ours, whose owner the provider confirmed again.
+    IdentityToken,
+    /// A workload's token.
+    Workload,
+}
+
+/// Changes when the password changes (pwdChangedTime, pwdLastSet, a digest of the hash line). Opaque; compared only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PasswordMarker(pub String);
+
+/// A person or machine as its provider knows it. (provider, id) is the identity; names may be reused by others later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Whose people these are.
+    pub realm: Arc<str>,
+    /// Which provider vouches.
+    pub provider: Arc<str>,
+    /// Never reused by the provider: entryUUID, objectGUID, the name in a file.
+    pub id: String,
+    /// The canonical name, in the provider's own spelling.
+    pub username: String,
+    /// Every group, whole: a set that could not be read whole is an outage instead.
+    pub groups: Vec<Group>,
+    /// Person or workload.
+    pub kind: Kind,
+    /// How it was proven.
+    pub method: Method,
+    /// When it was proven by password (an identity token keeps this of its login).
+    pub proven: Timestamp,
+    /// The password's marker, where the provider has one to read.
+    pub marker: Option<PasswordMarker>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// Nobody in particular.
+    Anonymous,
+    /// Somebody whom a provider vouches for.
+    Identified(Arc<Identity>),
+}

@@ -1,0 +1,94 @@
+//! What a provider answers. An outage is never an answer: it is an error of its own, and stays one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::identity::Identity;
+
+/// The circumstances of one look-up.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// The client's address, where it is known and can be trusted.
+    pub source: Option<IpAddr>,
+    /// The whole token request's deadline; no step may wait past it.
+    pub deadline: Instant,
+}
+
+/// Opaque sealed bytes that a provider wants back at the next re-check (an issuer's refresh token).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Renewal(pub Vec<u8>);
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewal")
+    }
+}
+
+/// The answer to a name and a password.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The password is right and the account may be used.
+    Authenticated(Identity, Option<Renewal>),
+    /// Stops here: 401.
+    Rejected(Rejection),
+    /// No such user; the next provider is asked.
+    NotMine,
+}
+
+/// Why a known user is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// Wrong, or not to be told apart from wrong.
+    WrongPassword,
+    /// The account is disabled.
+    Disabled,
+    /// The account is locked.
+    Locked,
+    /// The account's or the password's time is over.
+    Expired,
+    /// The password has to be changed first.
+    MustChange,
+    /// More than one entry matches the name.
+    Ambiguous,
+    /// The client's address is not one that this user may come from.
+    Source,
+}
+
+/// A rejection with whether the password was proven right first: only then may the person be told more than "wrong".
+impl Rejection {
+    /// The word of logs, metrics and the audit.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong_password",
+            Self::Disabled => "disabled",
+            Self::Locked => "locked",
+            Self::Expired => "expired",
+            Self::MustChange => "must_change",
+            Self::Ambiguous => "ambiguous",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// How somebody who was verified earlier stands now, found without the password.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Still there and usable: name and groups as of now.
+    Good(Identity),
+    /// Gone, disabled, expired, or given a new password: the word of logs and audit.
+    Ended(&'static str),
+}
+
+/// The provider could not be asked, or not whole. Becomes 503, never 401, and never fewer rights.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("provider `{provider}` cannot be asked: {reason}")]
+pub struct Unavailable {
+    /// Which provider.
+    pub provider: String,
+    /// For operators, never for clients.
+    pub reason: String,
+    /// When it makes sense to ask again.
+    pub retry_after: Duration,
+}

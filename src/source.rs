@@ -1,0 +1,16 @@
+//! Files that people write: YAML with places, secrets, periods, and the diagnostics that point into them.
+//!
+//! This is the only module that knows the YAML crate. Everything it hands out carries its place (line and column), so
+//! that a later check can still show the line it speaks of.
+
+mod diagnostic;
+mod located;
+mod period;
+mod secret;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use located::{Located, OneOrMany, Place};
+pub use period::Period;
+pub use secret::{SecretError, SecretSource};
+pub use yaml::SourceFile;

@@ -1,0 +1,123 @@
+//! Where a secret comes from: a file, an environment variable, or (with a warning) the configuration itself.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::de::{self, Deserialize, Deserializer};
+
+/// `{file: PATH}`, `{env: NAME}` or a plain text. Never shown, only read.
+#[derive(Clone)]
+pub enum SecretSource {
+    /// The file's content without its last line break. Read again at every reload.
+    File(PathBuf),
+    /// An environment variable of the service.
+    Environment(String),
+    /// Written into the configuration itself; accepted with a warning.
+    Plain(SecretString),
+}
+
+/// Why a secret could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file is missing, unreadable, not UTF-8, or over 64 KiB.
+    #[error("cannot read the secret in `{}`", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file holds nothing.
+    #[error("the secret file `{}` is empty", .0.display())]
+    Empty(PathBuf),
+    /// The variable is not set or empty.
+    #[error("the environment variable `{0}` is not set")]
+    Environment(String),
+}
+
+impl SecretSource {
+    /// Reads the secret; a relative path is meant from `base`, the folder of the file that named it.
+    pub fn load(&self, base: &Path) -> Result<SecretString, SecretError> {
+        match self {
+            Self::File(path) => {
+                let path = base.join(path);
+                let failed = |cause| SecretError::File { path: path.clone(), cause };
+                let length = std::fs::metadata(&path).map_err(failed)?.len();
+                if length > 65_536 {
+                    return Err(failed(std::io::Error::other("it is larger than 64 KiB")));
+                }
+                let mut text = std::fs::read_to_string(&path).map_err(failed)?;
+                let content = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+                text.truncate(content);
+                if text.is_empty() {
+                    return Err(SecretError::Empty(path));
+                }
+                Ok(SecretString::from(text))
+            }
+            Self::Environment(name) => {
+                #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
+                let value = std::env::var(name).unwrap_or_default();
+                if value.is_empty() { Err(SecretError::Environment(name.clone())) } else { Ok(SecretString::from(value)) }
+            }
+            Self::Plain(secret) => Ok(secret.clone()),
+        }
+    }
+
+    /// Whether the secret stands in the configuration file itself.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// The file to watch for changes, if there is one.
+    pub fn path(&self, base: &Path) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(base.join(path)),
+            Self::Environment(_) | Self::Plain(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{{file: {}}}", path.display()),
+            Self::Environment(name) => write!(f, "{{env: {name}}}"),
+            Self::Plain(_) => f.write_str("(a plain secret)"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SecretSource;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{file: PATH} or {env: NAME}")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretSource, E> {
+                if text.is_empty() {
+                    return Err(E::custom("an empty secret"));
+                }
+                Ok(SecretSource::Plain(SecretString::from(text.to_owned())))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+                let Some((key, value)) = map.next_entry::<String, String>()? else {
+                    return Err(de::Error::custom("expected {file: PATH} or {env: NAME}"));
+                };
+                let source = match key.as_str() {
+                    "file" => SecretSource::File(PathBuf::from(value)),
+                    "env" => SecretSource::Environment(value),
+                    other => return Err(de::Error::unknown_field(other, &["file", "env"])),
+                };
+                if map.next_key::<String>()?.is_some() {
+                    return Err(de::Error::custom("a secret is either {file: PATH} or {env: NAME}, not both"));
+                }
+                Ok(source)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

@@ -1,0 +1,225 @@
+//! Reading YAML strictly: one document, no aliases, no merge keys, no doubled keys, bounded size and depth.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::located::Place;
+
+/// Larger files are refused before they are parsed.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Deeper nesting is refused.
+const MAX_DEPTH: usize = 64;
+/// Keys whose value is never shown in a diagnostic.
+const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "hash", "key"];
+
+/// A file that was read, kept so that later findings can show its lines.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    path: PathBuf,
+    text: Arc<str>,
+}
+
+impl SourceFile {
+    /// Reads a file of at most 16 MiB of UTF-8.
+    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+        let whole =
+            |message: String| Diagnostic { severity: Severity::Error, file: path.to_owned(), place: None, message, hint: None, line: None };
+        let metadata = std::fs::metadata(path).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
+        if !metadata.is_file() {
+            return Err(whole("is not a regular file".to_owned()));
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err(whole(format!("is larger than {} MiB", MAX_BYTES / 1024 / 1024)));
+        }
+        let bytes = std::fs::read(path).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| whole("is not UTF-8 text".to_owned()))?;
+        Ok(Self::new(path, text))
+    }
+
+    /// A text that is already in memory, under the name that findings shall show.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// Under which name it was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// What it holds.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+    /// The folder that relative paths inside the file are meant from.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// An error at a place of this file.
+    pub fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
+        self.finding(Severity::Error, place, message.into())
+    }
+    /// A warning at a place of this file.
+    pub fn warning(&self, place: Place, message: impl Into<String>) -> Diagnostic {
+        self.finding(Severity::Warning, place, message.into())
+    }
+
+    fn finding(&self, severity: Severity, place: Place, message: String) -> Diagnostic {
+        let known = place.line > 0;
+        Diagnostic {
+            severity,
+            file: self.path.clone(),
+            place: known.then_some(place),
+            message,
+            hint: None,
+            line: if known { self.line(place.line) } else { None },
+        }
+    }
+
+    fn line(&self, number: u32) -> Option<String> {
+        let line = self.text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        Some(masked(line))
+    }
+
+    /// Parses the whole file as one strict document.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
+        let options = serde_yaml::options! {
+            budget: serde_yaml::budget! {
+                max_depth: MAX_DEPTH,
+                max_nodes: 4_000_000,
+                max_events: 16_000_000,
+                max_aliases: 0,
+                max_anchors: 0,
+                max_documents: 1,
+            },
+            duplicate_keys: DuplicateKeyPolicy::Error,
+            merge_keys: MergeKeyPolicy::Error,
+        };
+        serde_yaml::from_str_with_options(&self.text, options).map_err(|error| self.syntax(&error))
+    }
+
+    fn syntax(&self, error: &serde_yaml::Error) -> Diagnostic {
+        let place = error.location().map_or_else(Place::default, |location| Place {
+            line: u32::try_from(location.line()).unwrap_or(u32::MAX),
+            column: u32::try_from(location.column()).unwrap_or(u32::MAX),
+        });
+        let plain = error.without_snippet().render_with_formatter(&serde_yaml::UserMessageFormatter);
+        // The place is shown by our own renderer.
+        let message = plain.rsplit_once(" at line ").map_or(plain.as_str(), |(message, _)| message).to_owned();
+        let finding = self.error(place, message);
+        match self.trap(place) {
+            Some(hint) => finding.hint(hint),
+            None => finding,
+        }
+    }
+
+    /// Advice for the characters that YAML gives a meaning of its own.
+    fn trap(&self, place: Place) -> Option<String> {
+        let line = self.text.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches(['-', ' ', '[']);
+        let first = value.chars().next()?;
+        match first {
+            '*' | '&' | '!' | '{' | '%' | '@' | '`' => {
+                Some(format!("quote a text that starts with `{first}`: YAML gives it a meaning of its own"))
+            }
+            _ if line.contains('\t') => Some("indent with spaces; YAML allows no tabs there".to_owned()),
+            _ if line.contains(" <<") || line.starts_with("<<") => Some("write the keys out; merge keys are refused".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Hides what stands behind a key that names a secret.
+fn masked(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    for key in SECRET_KEYS {
+        let mut from = 0;
+        while let Some(found) = lower.get(from..).and_then(|rest| rest.find(key)) {
+            let end = from + found + key.len();
+            let rest = lower.get(end..).unwrap_or_default().trim_start_matches(['"', '\'']);
+            if rest.trim_start().starts_with(':') {
+                let value = rest.trim_start().trim_start_matches(':').trim();
+                let refers =
+                    value.starts_with("{file") || value.starts_with("{env") || value.starts_with("{ file") || value.starts_with("{ env");
+                if !value.is_empty() && !refers {
+                    return format!("{}: (not shown)", line.get(..end).unwrap_or_default());
+                }
+            }
+            from = end;
+        }
+    }
+    line.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::source::{Located, OneOrMany};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        #[serde(default)]
+        names: Option<OneOrMany>,
+        #[serde(default)]
+        count: Option<Located<u32>>,
+        #[serde(default)]
+        password: Option<String>,
+    }
+
+    fn check(text: &str, expected: &str) {
+        let shown = match SourceFile::new("x.yaml", text).parse::<Example>() {
+            Ok(example) => {
+                let names =
+                    example.names.map(|names| names.0.iter().map(|n| format!("{}@{}", n.value, n.place)).collect::<Vec<_>>().join(" "));
+                format!("{} {} {}", names.unwrap_or_default(), example.count.map_or(0, |c| c.value), example.password.unwrap_or_default())
+                    .trim()
+                    .to_owned()
+            }
+            Err(finding) => finding.to_string(),
+        };
+        assert!(shown.contains(expected), "{text:?}\n--- expected\n{expected}\n--- got\n{shown}");
+    }
+
+    #[test]
+    fn places_survive_one_and_many() {
+        check("names: a\ncount: 3\n", "a@1:8 3");
+        check("names:\n  - a\n  - b\n", "a@2:5 b@3:5");
+        check("names: [a, b]\n", "a@1:9 b@1:12");
+    }
+
+    #[test]
+    fn what_yaml_would_take_silently_is_refused_with_its_place() {
+        check("count: 1\ncount: 2\n", "x.yaml:2:1");
+        check("cuont: 1\n", "cuont");
+        check("names: &a b\n", "x.yaml:1");
+        check("a: &x 1\nb: *x\n", "x.yaml:1");
+        check("<<: {count: 1}\n", "x.yaml:1");
+        check("count: 1\n---\ncount: 2\n", "x.yaml");
+        check("names: *\n", "quote a text that starts with `*`");
+        check("names: 5\n", "x.yaml:1");
+    }
+
+    #[test]
+    fn a_secret_in_an_offending_line_is_not_shown() {
+        check("password: [hunter2]\n", "(not shown)");
+        let finding = SourceFile::new("x.yaml", "password: [hunter2]\n").parse::<Example>().unwrap_err();
+        assert!(!finding.to_string().contains("hunter2"), "{finding}");
+    }
+
+    #[test]
+    fn deep_and_doubled_documents_are_refused_quickly() {
+        let deep = format!("names: {}", "[".repeat(100_000));
+        let started = std::time::Instant::now();
+        check(&deep, "x.yaml:1");
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    }
+}
