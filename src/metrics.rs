@@ -1,1 +1,38 @@
-//! .
+//! What is counted. Names and labels stand here alone; labels are small closed sets, never users or repositories.
+
+use std::time::Duration;
+
+/// One answered token request: `narrows_token_requests_total{outcome}` and `narrows_token_request_seconds{outcome}`.
+///
+/// `outcome` is a word of the audit: granted, narrowed, empty, rejected, unavailable, throttled, invalid.
+pub fn token_request(outcome: &'static str, took: Duration) {
+    metrics::counter!("narrows_token_requests_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("narrows_token_request_seconds", "outcome" => outcome).record(took.as_secs_f64());
+}
+
+/// One operation at a provider that was really carried out (connect, bind, search, compare), not answered by a cache:
+/// `narrows_directory_operations_total{provider,operation,outcome}` and `narrows_directory_operation_seconds{…}`.
+///
+/// `outcome` is `success`, `rejected` or `unavailable`.
+pub fn directory_operation(provider: &str, operation: &'static str, outcome: &'static str, took: Duration) {
+    let provider = provider.to_owned();
+    metrics::counter!("narrows_directory_operations_total", "provider" => provider.clone(), "operation" => operation, "outcome" => outcome)
+        .increment(1);
+    metrics::histogram!("narrows_directory_operation_seconds", "provider" => provider, "operation" => operation).record(took.as_secs_f64());
+}
+
+/// One look into a cache: `narrows_cache_lookups_total{cache,outcome}`; `outcome` is `hit`, `miss` or `shared`.
+pub fn cache_lookup(cache: &'static str, outcome: &'static str) {
+    metrics::counter!("narrows_cache_lookups_total", "cache" => cache, "outcome" => outcome).increment(1);
+}
+
+/// The running generation of configuration and rules: `narrows_generation`.
+pub fn generation(number: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a generation counts reloads; 2^52 of them do not happen")]
+    metrics::gauge!("narrows_generation").set(number as f64);
+}
+
+/// One attempt to reload: `narrows_reloads_total{outcome}`; `outcome` is `loaded`, `unchanged` or `refused`.
+pub fn reload(outcome: &'static str) {
+    metrics::counter!("narrows_reloads_total", "outcome" => outcome).increment(1);
+}
