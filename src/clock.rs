@@ -45,14 +45,12 @@ impl Clock {
     }
     /// Now.
     pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            Some(fixed) => Timestamp(fixed.load(Ordering::SeqCst)),
-            None => {
-                #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-            }
+        if let Some(fixed) = &self.0 {
+            return Timestamp(fixed.load(Ordering::SeqCst));
         }
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }
 

@@ -7,10 +7,13 @@ mod diagnostic;
 mod located;
 mod period;
 mod secret;
+mod whole;
+mod words;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use located::{Located, OneOrMany, Place};
 pub use period::Period;
 pub use secret::{SecretError, SecretSource};
+pub use whole::read_whole;
 pub use yaml::SourceFile;

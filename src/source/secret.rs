@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use serde::de::{self, Deserialize, Deserializer};
 
+use super::whole::read_whole;
+
+/// No secret is longer.
+const MAX_BYTES: u64 = 64 * 1024;
+
 /// `{file: PATH}`, `{env: NAME}` or a plain text. Never shown, only read.
 #[derive(Clone)]
 pub enum SecretSource {
@@ -20,7 +25,7 @@ pub enum SecretSource {
 /// Why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file is missing, unreadable, not UTF-8, or over 64 KiB.
+    /// The file is missing, unreadable, not a regular file, not UTF-8, or over 64 KiB.
     #[error("cannot read the secret in `{}`", path.display())]
     File {
         /// Which file.
@@ -44,11 +49,9 @@ impl SecretSource {
             Self::File(path) => {
                 let path = base.join(path);
                 let failed = |cause| SecretError::File { path: path.clone(), cause };
-                let length = std::fs::metadata(&path).map_err(failed)?.len();
-                if length > 65_536 {
-                    return Err(failed(std::io::Error::other("it is larger than 64 KiB")));
-                }
-                let mut text = std::fs::read_to_string(&path).map_err(failed)?;
+                let bytes = read_whole(&path, MAX_BYTES).map_err(failed)?;
+                // The error would hold the bytes.
+                let mut text = String::from_utf8(bytes).map_err(|_| failed(std::io::Error::other("it is not UTF-8 text")))?;
                 let content = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
                 text.truncate(content);
                 if text.is_empty() {
@@ -119,5 +122,33 @@ impl<'de> Deserialize<'de> for SecretSource {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_a_regular_text_file_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |name: &str| SecretSource::File(name.into()).load(folder.path());
+        let refused = |name: &str| {
+            let error = load(name).unwrap_err();
+            std::error::Error::source(&error).unwrap().to_string()
+        };
+        std::fs::write(folder.path().join("good"), "hunter2\r\n").unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&load("good").unwrap()), "hunter2");
+        std::fs::write(folder.path().join("bytes"), b"hunter2\xff").unwrap();
+        assert_eq!(refused("bytes"), "it is not UTF-8 text");
+        assert!(!format!("{:?}", load("bytes")).contains("hunter2"));
+        std::fs::write(folder.path().join("long"), "x".repeat(65 * 1024)).unwrap();
+        assert_eq!(refused("long"), "it is larger than 64 KiB");
+        assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+        for name in ["pipe", ".", "/dev/zero"] {
+            assert_eq!(refused(name), "it is not a regular file", "{name}");
+        }
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        assert!(matches!(load("empty"), Err(SecretError::Empty(_))));
     }
 }

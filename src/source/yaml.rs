@@ -8,6 +8,8 @@ use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::located::Place;
+use super::whole::read_whole;
+use super::words;
 
 /// Larger files are refused before they are parsed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -28,14 +30,7 @@ impl SourceFile {
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         let whole =
             |message: String| Diagnostic { severity: Severity::Error, file: path.to_owned(), place: None, message, hint: None, line: None };
-        let metadata = std::fs::metadata(path).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
-        if !metadata.is_file() {
-            return Err(whole("is not a regular file".to_owned()));
-        }
-        if metadata.len() > MAX_BYTES {
-            return Err(whole(format!("is larger than {} MiB", MAX_BYTES / 1024 / 1024)));
-        }
-        let bytes = std::fs::read(path).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
+        let bytes = read_whole(path, MAX_BYTES).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
         let text = String::from_utf8(bytes).map_err(|_| whole("is not UTF-8 text".to_owned()))?;
         Ok(Self::new(path, text))
     }
@@ -109,11 +104,10 @@ impl SourceFile {
             line: u32::try_from(location.line()).unwrap_or(u32::MAX),
             column: u32::try_from(location.column()).unwrap_or(u32::MAX),
         });
-        let plain = error.without_snippet().render_with_formatter(&serde_yaml::UserMessageFormatter);
-        // The place is shown by our own renderer.
-        let message = plain.rsplit_once(" at line ").map_or(plain.as_str(), |(message, _)| message).to_owned();
-        let finding = self.error(place, message);
-        match self.trap(place) {
+        let words = words::describe(error);
+        let finding = self.error(place, words.message);
+        let trap = if words.understood { None } else { self.trap(place) };
+        match words.hint.or(trap) {
             Some(hint) => finding.hint(hint),
             None => finding,
         }
@@ -125,6 +119,8 @@ impl SourceFile {
         let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches(['-', ' ', '[']);
         let first = value.chars().next()?;
         match first {
+            // `{a: b}` is meant as it stands, `{team}/**` is not.
+            '{' if !goes_on_after_brace(value) => None,
             '*' | '&' | '!' | '{' | '%' | '@' | '`' => {
                 Some(format!("quote a text that starts with `{first}`: YAML gives it a meaning of its own"))
             }
@@ -133,6 +129,11 @@ impl SourceFile {
             _ => None,
         }
     }
+}
+
+/// Whether a text follows directly on a closing brace.
+fn goes_on_after_brace(value: &str) -> bool {
+    value.split('}').skip(1).any(|rest| rest.starts_with(|next: char| next.is_alphanumeric() || "/-_.*{".contains(next)))
 }
 
 /// Hides what stands behind a key that names a secret.
@@ -205,6 +206,7 @@ mod tests {
         check("<<: {count: 1}\n", "x.yaml:1");
         check("count: 1\n---\ncount: 2\n", "x.yaml");
         check("names: *\n", "quote a text that starts with `*`");
+        check("names: {team}/**\n", "quote a text that starts with `{`");
         check("names: 5\n", "x.yaml:1");
     }
 
