@@ -1,6 +1,10 @@
 //! What is counted. Names and labels stand here alone; labels are small closed sets, never users or repositories.
 
+mod exporter;
+
 use std::time::Duration;
+
+pub use exporter::{Exporter, ExporterError};
 
 /// One answered token request: `narrows_token_requests_total{outcome}` and `narrows_token_request_seconds{outcome}`.
 ///
