@@ -1,0 +1,132 @@
+//! What a rule would allow, and to whom, for those who ask why they were refused.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::decision::RuleName;
+use super::piece::shown;
+use super::rule::{Conditions, GroupPattern, Rule, Who, Whose};
+
+/// A rule that allows something to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Which rule.
+    pub rule: RuleName,
+    /// To whom, in words: `group releasers`.
+    pub to: String,
+}
+
+impl Allowance {
+    pub(super) fn of(rule: &Rule) -> Self {
+        let excepted = if rule.except.is_empty() { "" } else { ", with exceptions" };
+        Self { rule: rule.name.clone(), to: format!("{}{excepted}", rule.to) }
+    }
+}
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {}", self.rule, self.to)
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("anyone"),
+            Self::Authenticated => f.write_str("everybody who is logged in"),
+            Self::Any(choices) => f.write_str(&either(choices.iter().map(|all| joined(all, " and ")))),
+        }
+    }
+}
+
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let users = either(self.users.iter().map(|pieces| shown(pieces)));
+        let groups = either(&self.groups);
+        match (users.as_str(), groups.as_str()) {
+            ("", "") => f.write_str("everybody")?,
+            (users, "") => write!(f, "user {users}")?,
+            ("", groups) => write!(f, "group {groups}")?,
+            (users, groups) => write!(f, "user {users} in group {groups}")?,
+        }
+        let Whose::Named { realms, providers } = &self.whose else { return Ok(()) };
+        for (word, names) in [("realm", realms), ("provider", providers)] {
+            if !names.is_empty() {
+                write!(f, " of {word} {}", either(names.iter().map(Arc::as_ref)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GroupPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(pieces) => f.write_str(&shown(pieces)),
+            Self::Dn(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+fn either<T: fmt::Display>(some: impl IntoIterator<Item = T>) -> String {
+    joined(some, " or ")
+}
+
+fn joined<T: fmt::Display>(some: impl IntoIterator<Item = T>, between: &str) -> String {
+    some.into_iter().map(|one| one.to_string()).collect::<Vec<_>>().join(between)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::authz::cases::example_realms;
+    use crate::authz::{Policy, group_of_dn};
+    use crate::registry::ResourceScope;
+    use crate::source::SourceFile;
+
+    const RULES: &str = r#"
+version: 1
+realm: corp
+reserved: [prod]
+rules:
+  - {name: team, to: {group: "registry-{team}"}, allow: contributor, repository: "{team}/**"}
+  - {name: role, to: {group: "REG_{team}_{role}"}, allow: "{role}", repository: "{team}/**"}
+  - {name: home, to: authenticated, allow: owner, repository: "users/{user}/**", except: {group: guests}}
+  - {name: prod, to: [{group: releasers}, {realm: robots, user: [bot, robot-*]}], allow: contributor, repository: prod/**}
+  - {name: two, to: {all: [{group: a, user: u}, {group: "CN={x},DC=corp"}]}, allow: pull, repository: "prod/{x}"}
+  - {name: shut, to: anyone, deny: all, repository: "prod/**"}
+  - {name: shown, to: {provider: github}, allow: catalog}
+"#;
+
+    #[track_caller]
+    fn check(scope: &str, expected: &str) {
+        let (policy, _) = Policy::compile(&SourceFile::new("r", RULES), &example_realms()).unwrap();
+        let ResourceScope { resource, actions } = scope.parse().unwrap();
+        let found = policy.allowing(&resource, actions.iter().next().unwrap());
+        let shown: Vec<String> = found.iter().map(|one| format!("{}: {}", one.rule.name, one.to)).collect();
+        assert_eq!(shown.join("; "), expected, "{scope}");
+    }
+
+    #[test]
+    fn rules_say_to_whom_they_allow_something() {
+        check("repository:web/app:push", "team: group registry-{team}; role: group REG_{team}_{role}");
+        check("repository:web/app:delete", "role: group REG_{team}_{role}");
+        check("repository:prod/app:push", "prod: group releasers or user bot or robot-* of realm robots");
+        check(
+            "repository:prod/app:pull",
+            "prod: group releasers or user bot or robot-* of realm robots; two: user u in group a and group cn={x},dc=corp",
+        );
+        check("repository:prod/app:delete", "");
+        check("registry:catalog:*", "shown: everybody of provider github");
+        check("repository:users/alice/app:delete", "role: group REG_{team}_{role}; home: everybody who is logged in, with exceptions");
+    }
+
+    #[test]
+    fn a_group_is_called_like_the_first_value_of_its_dn() {
+        let name = |text| group_of_dn(text).map(|group| group.name);
+        assert_eq!(name("CN=registry-web,OU=Teams,DC=corp").as_deref(), Some("registry-web"));
+        assert_eq!(name("cn = a\\, b\\2bc ,dc=corp").as_deref(), Some("a, b+c"));
+        assert_eq!(name("CN=a+OU=b,DC=corp").as_deref(), Some("a"));
+        assert_eq!(name("CN=a,b"), None);
+        assert_eq!(group_of_dn("CN=a,DC=b").unwrap().dn.as_deref(), Some("CN=a,DC=b"));
+    }
+}

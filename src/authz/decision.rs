@@ -1,0 +1,83 @@
+//! What came of a request, and why.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::registry::{Action, ActionSet, Resource, ResourceScope};
+
+/// One grant for each scope that was asked for, in the same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The grants; those that grant nothing are among them.
+    pub grants: Vec<Grant>,
+}
+
+/// What one scope got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// As it was asked for.
+    pub requested: ResourceScope,
+    /// What is granted of it. `*` is never among the actions on a repository.
+    pub granted: ActionSet,
+    /// Which rules allow each granted action.
+    pub granted_by: Vec<(Action, Vec<RuleName>)>,
+    /// Why each of the others is not granted. A requested `*` on a repository asks for each of its actions.
+    pub refused: Vec<(Action, RefusedBy)>,
+    /// What an operator should know, as a rule that could not be told to apply.
+    pub notes: Vec<String>,
+}
+
+/// Why an action is not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// No rule allows it.
+    NoRule,
+    /// This rule denies it.
+    Deny(RuleName),
+    /// A rule might allow it, but something that it needs to know is not known.
+    Unknown(String),
+}
+
+impl fmt::Display for RefusedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRule => f.write_str("no rule allows it"),
+            Self::Deny(rule) => write!(f, "denied by {rule}"),
+            Self::Unknown(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What audit and `explain` call a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleName {
+    /// Its `name`, or else file and line.
+    pub name: Arc<str>,
+    /// The file it stands in.
+    pub file: Arc<str>,
+    /// The line on which it starts.
+    pub line: u32,
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = format!("{}:{}", self.file, self.line);
+        if *self.name == *place { write!(f, "`{place}`") } else { write!(f, "`{}` ({place})", self.name) }
+    }
+}
+
+impl Decision {
+    /// What a token shall carry: each resource with its actions, where there are any.
+    pub fn access(&self) -> Vec<(Resource, ActionSet)> {
+        let some = self.grants.iter().filter(|grant| !grant.granted.is_empty());
+        some.map(|grant| (grant.requested.resource.clone(), grant.granted)).collect()
+    }
+    /// Whether nothing was granted.
+    pub fn is_empty(&self) -> bool {
+        self.grants.iter().all(|grant| grant.granted.is_empty())
+    }
+    /// Whether everything that was asked for was granted.
+    pub fn is_whole(&self) -> bool {
+        self.grants.iter().all(|grant| grant.refused.is_empty())
+    }
+}

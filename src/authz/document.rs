@@ -1,0 +1,115 @@
+//! The rule file as it is written: which keys stand where, with their places. What they mean is for `compile`.
+
+mod read;
+mod who;
+
+use crate::source::{Diagnostics, Located, Place, SourceFile};
+
+/// A text and where it stands.
+pub(super) type Text = Located<String>;
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// `realm`
+    pub(super) realm: Option<Text>,
+    /// `reserved`, which may be there and empty.
+    pub(super) reserved: Option<Vec<Text>>,
+    /// `roles`
+    pub(super) roles: Vec<(Text, Vec<Text>)>,
+    /// `groups`
+    pub(super) groups: Vec<(Text, Vec<Original>)>,
+    /// `rules`
+    pub(super) rules: Vec<RuleText>,
+}
+
+/// What an alias stands for.
+#[derive(Debug)]
+pub(super) enum Original {
+    /// A name or a DN.
+    Name(Text),
+    /// `{id: …}`
+    Id(Text),
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(super) struct RuleText {
+    /// Where it starts.
+    pub(super) place: Place,
+    /// `name`
+    pub(super) name: Option<Text>,
+    /// `to`; `None` inside where it could not be read.
+    pub(super) to: Located<Option<To>>,
+    /// Whether the words stand behind `allow` or `deny`.
+    pub(super) effect: EffectKind,
+    /// Roles and actions.
+    pub(super) words: Vec<Text>,
+    /// `repository`; empty where it is not there.
+    pub(super) repository: Vec<Text>,
+    /// `except`
+    pub(super) except: Vec<Choice>,
+}
+
+/// `allow` or `deny`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum EffectKind {
+    /// Adds actions.
+    Allow,
+    /// Takes actions away.
+    Deny,
+}
+
+/// Whom a rule is for.
+#[derive(Debug)]
+pub(super) enum To {
+    /// Everybody, also without credentials.
+    Anyone,
+    /// People and users of a file.
+    Authenticated,
+    /// Any of these.
+    Any(Vec<Choice>),
+}
+
+/// A map, or `all` with several of them; every one must hold.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// The maps.
+    pub(super) all: Vec<WhoText>,
+    /// `repository`, which only `except` knows.
+    pub(super) repository: Vec<Text>,
+}
+
+/// One map; each key that is there has to hold, by any of its values.
+#[derive(Debug, Default)]
+pub(super) struct WhoText {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// `user`
+    pub(super) user: Vec<Text>,
+    /// `group`
+    pub(super) group: Vec<Text>,
+    /// `provider`
+    pub(super) provider: Vec<Text>,
+    /// `realm`
+    pub(super) realm: Vec<Text>,
+}
+
+impl WhoText {
+    fn is_empty(&self) -> bool {
+        self.user.is_empty() && self.group.is_empty() && self.provider.is_empty() && self.realm.is_empty()
+    }
+}
+
+/// Reads a file. What could be read is handed out beside the findings, so that compiling it can find the rest.
+pub(super) fn read(file: &SourceFile, findings: &mut Diagnostics) -> Document {
+    match file.parse() {
+        Ok(node) => read::Reader { file, findings }.document(node),
+        Err(finding) => {
+            findings.push(finding);
+            Document::default()
+        }
+    }
+}

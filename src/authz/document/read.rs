@@ -1,0 +1,242 @@
+//! From the tree to the document: the file's and a rule's own keys.
+
+use super::{Choice, Document, EffectKind, Original, RuleText, Text, To};
+use crate::authz::node::{Entries, Kind, Node};
+use crate::source::{Diagnostic, Diagnostics, Located, Place, SourceFile};
+
+/// Keys of a rule.
+const RULE_KEYS: [&str; 6] = ["name", "to", "allow", "deny", "repository", "except"];
+/// Keys of a rule that are part of the language and not built yet.
+const LATER_RULE_KEYS: [&str; 3] = ["when", "ttl", "tags"];
+
+/// Reads one file.
+pub(super) struct Reader<'a> {
+    pub(super) file: &'a SourceFile,
+    pub(super) findings: &'a mut Diagnostics,
+}
+
+impl Reader<'_> {
+    /// The whole file.
+    pub(super) fn document(&mut self, node: Node) -> Document {
+        let mut document = Document::default();
+        let place = node.place;
+        let Some(entries) = self.map(node, "a rule file") else { return document };
+        let (mut version, mut rules) = (false, false);
+        for (key, value) in entries {
+            match key.value.as_str() {
+                "version" => {
+                    version = true;
+                    if value.value != Kind::Number("1".to_owned()) {
+                        self.error(value.place, "the version of a rule file is 1", "write `version: 1`");
+                    }
+                }
+                "realm" => document.realm = self.text(value, "`realm`"),
+                "reserved" => document.reserved = Some(self.list(value, "`reserved`")),
+                "roles" => document.roles = self.roles(value),
+                "groups" => document.groups = self.groups(value),
+                "rules" => {
+                    rules = true;
+                    document.rules = self.rules(value);
+                }
+                "timezone" => self.later(&key),
+                _ => self.unknown(&key, "version, realm, reserved, roles, groups and rules"),
+            }
+        }
+        if !version {
+            self.error(place, "`version` is missing", "write `version: 1` on the first line");
+        }
+        if !rules {
+            self.error(place, "`rules` is missing", "write `rules: []` if nobody may do anything");
+        }
+        document
+    }
+
+    fn roles(&mut self, node: Node) -> Vec<(Text, Vec<Text>)> {
+        let entries = self.map(node, "`roles`").unwrap_or_default();
+        entries.into_iter().map(|(key, value)| (key, self.some(value, "a role"))).collect()
+    }
+
+    fn groups(&mut self, node: Node) -> Vec<(Text, Vec<Original>)> {
+        let entries = self.map(node, "`groups`").unwrap_or_default();
+        entries
+            .into_iter()
+            .map(|(alias, value)| {
+                let place = value.place;
+                let items = match value.value {
+                    Kind::List(items) => items,
+                    one @ (Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::Map(_)) => {
+                        vec![Located { value: one, place }]
+                    }
+                };
+                if items.is_empty() {
+                    self.error(place, "an alias needs at least one group", "list names, DNs or {id: …}, or remove the alias");
+                }
+                let originals = items.into_iter().filter_map(|item| self.original(item)).collect();
+                (alias, originals)
+            })
+            .collect()
+    }
+
+    fn original(&mut self, node: Node) -> Option<Original> {
+        let place = node.place;
+        if !matches!(node.value, Kind::Map(_)) {
+            return self.text(node, "a group").map(Original::Name);
+        }
+        let mut id = None;
+        for (key, value) in self.map(node, "a group")? {
+            match key.value.as_str() {
+                "id" => id = self.text(value, "`id`"),
+                _ => self.unknown(&key, "id"),
+            }
+        }
+        if id.is_none() {
+            self.error(place, "a group without `id`", "write a name, a DN, or {id: …}");
+        }
+        id.map(Original::Id)
+    }
+
+    fn rules(&mut self, node: Node) -> Vec<RuleText> {
+        match node.value {
+            Kind::List(items) => items.into_iter().filter_map(|item| self.rule(item)).collect(),
+            other @ (Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::Map(_)) => {
+                let hint = "start each rule with a dash; write `rules: []` if nobody may do anything";
+                self.error(node.place, format!("`rules` is a list, not {}", other.article()), hint);
+                Vec::new()
+            }
+        }
+    }
+
+    fn rule(&mut self, node: Node) -> Option<RuleText> {
+        let place = node.place;
+        let (mut name, mut to, mut repository, mut except) = (None, None, Vec::new(), Vec::new());
+        let mut effects: Vec<(EffectKind, Text, Vec<Text>)> = Vec::new();
+        for (key, value) in self.map(node, "a rule")? {
+            match key.value.as_str() {
+                "name" => name = self.text(value, "`name`"),
+                "to" => to = Some(Located { place: value.place, value: self.to(value) }),
+                "allow" => effects.push((EffectKind::Allow, key, self.some(value, "`allow`"))),
+                "deny" => effects.push((EffectKind::Deny, key, self.some(value, "`deny`"))),
+                "repository" => repository = self.some(value, "`repository`"),
+                "except" => except = self.except(value),
+                later if LATER_RULE_KEYS.contains(&later) => self.later(&key),
+                _ => self.unknown(&key, &RULE_KEYS.join(", ")),
+            }
+        }
+        if to.is_none() {
+            self.error(place, "a rule without `to`", "write whom it is for, as in `to: {group: developers}`");
+        }
+        let mut effects = effects.into_iter();
+        let effect = effects.next();
+        if effect.is_none() {
+            self.error(place, "a rule without `allow` or `deny`", "write what it allows, as in `allow: viewer`");
+        }
+        if let Some((_, key, _)) = effects.next() {
+            self.error(key.place, "a rule with both `allow` and `deny`", "write two rules");
+        }
+        let (effect, _, words) = effect?;
+        Some(RuleText { place, name, to: to?, effect, words, repository, except })
+    }
+
+    fn to(&mut self, node: Node) -> Option<To> {
+        let hint = "write `anyone`, `authenticated`, a map as in `{group: developers}`, or a list of maps";
+        match node.value {
+            Kind::Text(word) => match word.as_str() {
+                "anyone" => Some(To::Anyone),
+                "authenticated" => Some(To::Authenticated),
+                _ => {
+                    self.error(node.place, format!("`{word}` is nobody"), hint);
+                    None
+                }
+            },
+            Kind::List(items) if !items.is_empty() => {
+                let count = items.len();
+                let choices: Vec<Choice> = items.into_iter().filter_map(|item| self.choice(item, false)).collect();
+                (choices.len() == count).then_some(To::Any(choices))
+            }
+            Kind::Map(_) => self.choice(node, false).map(|choice| To::Any(vec![choice])),
+            other @ (Kind::List(_) | Kind::Null | Kind::Number(_) | Kind::Bool(_)) => {
+                let what = if other == Kind::Null { "nothing" } else { "an empty list" };
+                let what = if matches!(other, Kind::Number(_) | Kind::Bool(_)) { other.article() } else { what };
+                self.error(node.place, format!("`to` is {what}"), hint);
+                None
+            }
+        }
+    }
+
+    fn except(&mut self, node: Node) -> Vec<Choice> {
+        match node.value {
+            Kind::List(items) if !items.is_empty() => items.into_iter().filter_map(|item| self.choice(item, true)).collect(),
+            Kind::Map(_) => self.choice(node, true).into_iter().collect(),
+            other @ (Kind::List(_) | Kind::Null | Kind::Number(_) | Kind::Bool(_) | Kind::Text(_)) => {
+                let hint = "write a map as in `{group: releasers}`, or a list of maps";
+                self.error(node.place, format!("`except` is a map or a list of maps, not {}", described(&other)), hint);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A value that has to be a mapping with at least one key.
+    pub(super) fn map(&mut self, node: Node, what: &str) -> Option<Entries> {
+        match node.value {
+            Kind::Map(entries) => Some(entries),
+            other @ (Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::List(_)) => {
+                self.error(node.place, format!("{what} is a mapping, not {}", other.article()), "write `key: value` lines");
+                None
+            }
+        }
+    }
+
+    /// A value that has to be a text.
+    pub(super) fn text(&mut self, node: Node, what: &str) -> Option<Text> {
+        let place = node.place;
+        let described = if matches!(node.value, Kind::Text(_)) { "an empty text" } else { node.value.article() };
+        let hint = match node.value {
+            Kind::Text(text) if text.is_empty() => "write a name between the quotes, or remove the key",
+            Kind::Text(text) => return Some(Located { value: text, place }),
+            Kind::Number(_) | Kind::Bool(_) => "quote it, as in \"991\"",
+            Kind::Null => "write a value, or remove the key",
+            Kind::List(_) => "write one text; a list is not possible here",
+            Kind::Map(_) => "write a text; quote it if it starts with `{`",
+        };
+        self.error(place, format!("{what} is a text, not {described}"), hint);
+        None
+    }
+
+    /// One text or a list of texts.
+    fn list(&mut self, node: Node, what: &str) -> Vec<Text> {
+        match node.value {
+            Kind::List(items) => items.into_iter().filter_map(|item| self.text(item, &format!("an item of {what}"))).collect(),
+            Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::Map(_) => self.text(node, what).into_iter().collect(),
+        }
+    }
+
+    /// One text or a list of texts, which must not be empty.
+    pub(super) fn some(&mut self, node: Node, what: &str) -> Vec<Text> {
+        if node.value == Kind::List(Vec::new()) {
+            self.error(node.place, format!("{what} is an empty list"), "list at least one item, or remove the key");
+        }
+        self.list(node, what)
+    }
+
+    pub(super) fn error(&mut self, place: Place, message: impl Into<String>, hint: &str) {
+        let finding: Diagnostic = self.file.error(place, message);
+        self.findings.push(finding.hint(hint));
+    }
+
+    /// A key that the language knows and this version does not.
+    pub(super) fn later(&mut self, key: &Text) {
+        self.error(key.place, format!("`{}` is not available yet", key.value), "remove it: this version cannot hold what it says");
+    }
+
+    pub(super) fn unknown(&mut self, key: &Text, known: &str) {
+        self.error(key.place, format!("`{}` is not a key here", key.value), &format!("known here: {known}"));
+    }
+}
+
+fn described(kind: &Kind) -> String {
+    match kind {
+        Kind::Text(text) => format!("`{text}`"),
+        Kind::List(items) if items.is_empty() => "an empty list".to_owned(),
+        Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::List(_) | Kind::Map(_) => kind.article().to_owned(),
+    }
+}

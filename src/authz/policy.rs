@@ -1,0 +1,151 @@
+//! A compiled rule file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::alias::{Aliases, Renamed};
+use super::allowance::Allowance;
+use super::binding::Bindings;
+use super::decision::Decision;
+use super::index::Index;
+use super::pattern::Reserved;
+use super::rule::{EffectKind, Roles, Rule, Splits};
+use super::seen::{Seen, SeenGroup};
+use super::{compile, decide};
+use crate::authn::identity::{Group, Identity, Principal};
+use crate::clock::Timestamp;
+use crate::registry::{Action, Resource, ResourceScope};
+use crate::source::{Diagnostics, SourceFile};
+
+/// Whose users and groups the configured providers vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// What rules call it.
+    pub name: Arc<str>,
+    /// Whether its names compare without regard to ASCII case.
+    pub ignore_case: bool,
+    /// The providers that vouch for it.
+    pub providers: Vec<Arc<str>>,
+}
+
+/// The realm of a rule file that is read without a configuration and names none.
+pub(super) const LONE_REALM: &str = "default";
+
+/// Every realm of the configuration; none where rules are read without one, and may then name any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Realms(pub Vec<Realm>);
+
+/// What a decision depends on beside who asks for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The service that the token is for.
+    pub service: &'a str,
+    /// Now.
+    pub now: Timestamp,
+    /// The client's address, where it can be believed.
+    pub source: Option<IpAddr>,
+}
+
+/// Groups and users that rules name without `*` or captures, each with its realm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Names and DNs; an alias is listed as what it stands for.
+    pub groups: Vec<(Arc<str>, String)>,
+    /// Canonical user names.
+    pub users: Vec<(Arc<str>, String)>,
+}
+
+/// The rules, ready to decide.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) rules: Vec<Rule>,
+    pub(super) index: Index,
+    pub(super) roles: Roles,
+    pub(super) reserved: Reserved,
+    pub(super) aliases: Aliases,
+    /// The realm whose users and groups plain names mean.
+    pub(super) home: Option<Arc<str>>,
+    /// Whether each realm ignores case.
+    pub(super) realms: BTreeMap<Arc<str>, bool>,
+    pub(super) named: Named,
+}
+
+impl Policy {
+    /// Reads and checks a rule file. Every mistake in it is found at once; warnings come with the policy.
+    pub fn compile(file: &SourceFile, realms: &Realms) -> Result<(Self, Diagnostics), Diagnostics> {
+        compile::compile(file, realms)
+    }
+
+    /// What of the request this principal may have, and why. Nothing in the context changes it until rules may depend on
+    /// time, source or service.
+    pub fn decide(&self, principal: &Principal, scopes: &[ResourceScope], _context: &Context<'_>) -> Decision {
+        let seen = match principal {
+            Principal::Anonymous => None,
+            Principal::Identified(identity) => Some(self.see(identity)),
+        };
+        decide::decide(self, seen.as_ref(), scopes)
+    }
+
+    /// Those of the identity's groups that some rule can match, as rules see them.
+    pub fn mentioned_groups(&self, identity: &Identity) -> Vec<String> {
+        let seen = self.see(identity);
+        let mut mentioned = BTreeSet::new();
+        for conditions in self.rules.iter().flat_map(Rule::conditions) {
+            if !conditions.groups.is_empty() && conditions.whose.means(&seen) {
+                let nothing = Bindings::new();
+                for pattern in &conditions.groups {
+                    let covered = |group: &&SeenGroup<'_>| match pattern.splits(group, seen.ignore_case, &nothing) {
+                        Splits::All(splits) => !splits.is_empty(),
+                        Splits::Unknown => false,
+                    };
+                    mentioned.extend(pattern.candidates(&seen).into_iter().filter(covered).map(|group| group.name.to_owned()));
+                }
+            }
+        }
+        mentioned.into_iter().collect()
+    }
+
+    /// The `sub` of its tokens: the canonical name, outside the rules' realm with the realm in front.
+    pub fn subject(&self, identity: &Identity) -> String {
+        if self.is_home(identity) { identity.username.clone() } else { format!("{}/{}", identity.realm, identity.username) }
+    }
+
+    /// The rules that allow this to somebody, whatever denies say. A capture may stand for anything that is not reserved.
+    pub fn allowing(&self, resource: &Resource, action: Action) -> Vec<Allowance> {
+        let allows = |rule: &&Rule| {
+            rule.kind == EffectKind::Allow && rule.effect.most().contains(action) && rule.could_concern(resource, &self.reserved)
+        };
+        self.rules.iter().filter(allows).map(Allowance::of).collect()
+    }
+
+    /// Those of the identity's groups that match nothing, being called like an alias without being what it stands for.
+    pub fn hidden_groups<'a>(&self, identity: &'a Identity) -> Vec<&'a Group> {
+        let hidden = |group: &&Group| matches!(self.aliases.rename(group), Renamed::Hidden);
+        if self.is_home(identity) { identity.groups.iter().filter(hidden).collect() } else { Vec::new() }
+    }
+
+    /// The realm whose users and groups plain names mean; `None` where every rule names its own.
+    pub fn realm(&self) -> Option<&Arc<str>> {
+        self.home.as_ref()
+    }
+
+    /// How many rules there are.
+    pub fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Groups and users that rules name literally, for asking the directories whether they exist.
+    pub fn named_principals(&self) -> Named {
+        self.named.clone()
+    }
+
+    fn is_home(&self, identity: &Identity) -> bool {
+        self.home.as_ref() == Some(&identity.realm)
+    }
+
+    fn see<'a>(&'a self, identity: &'a Identity) -> Seen<'a> {
+        let ignore_case = self.realms.get(&identity.realm).copied().unwrap_or(false);
+        Seen::new(identity, self.is_home(identity), ignore_case, &self.aliases)
+    }
+}
