@@ -1,11 +1,14 @@
 //! Who asks: credentials, providers, identities. Knows no scopes, tokens or HTTP.
 
+pub mod authenticator;
+mod cache;
 pub mod credentials;
 pub mod file;
 pub mod identity;
 pub mod ldap;
 pub mod oidc;
 pub mod provider;
+mod route;
 pub mod settings;
 pub mod verdict;
 pub mod workload;

@@ -1,6 +1,85 @@
 //! The providers that can be asked: one closed set.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::identity::Identity;
+use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
+use super::{file, ldap};
+
+/// A source of identities, ready to be asked.
+#[derive(Debug)]
+pub enum Provider {
+    /// A users file.
+    File(file::Users),
+    /// An LDAP directory.
+    Ldap(Box<ldap::Directory>),
+}
+
+impl Provider {
+    /// Whether this name and password are right, whoever asks from wherever. The answer may be shared and remembered;
+    /// what depends on the single request is [`Provider::admits`].
+    pub(super) async fn verify(
+        &self,
+        username: &str,
+        password: &SecretString,
+        circumstances: &Circumstances,
+    ) -> Result<Verdict, Unavailable> {
+        match self {
+            Self::File(users) => users.verify(username, password, circumstances).await,
+            Self::Ldap(directory) => directory.verify(username, password, circumstances).await,
+        }
+    }
+
+    /// Whether somebody who was verified may be served from this address. Asks nobody, so it is cheap enough for every
+    /// request, the remembered ones too.
+    pub(super) fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
+        match self {
+            Self::File(users) => users.admits(identity, source),
+            Self::Ldap(_) => Ok(()),
+        }
+    }
+
+    /// How somebody who was verified earlier stands now, without the password. A renewal that comes back has to be
+    /// stored before the result is acted on.
+    pub async fn recheck(
+        &self,
+        identity: &Identity,
+        renewal: Option<Renewal>,
+        circumstances: &Circumstances,
+    ) -> (Result<Standing, Unavailable>, Option<Renewal>) {
+        match self {
+            Self::File(users) => (Ok(users.recheck(identity)), renewal),
+            Self::Ldap(directory) => (directory.recheck(identity, circumstances).await, renewal),
+        }
+    }
+
+    /// Whether it answered the last time that it was asked.
+    pub fn health(&self) -> Health {
+        match self {
+            Self::File(_) => Health::Up,
+            Self::Ldap(directory) => directory.health(),
+        }
+    }
+
+    /// Changes when a stable id of this provider may mean somebody else.
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::File(users) => users.fingerprint(),
+            Self::Ldap(directory) => directory.fingerprint(),
+        }
+    }
+
+    /// The key of its kind in the configuration.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Ldap(_) => "ldap",
+        }
+    }
+}
 
 /// What a provider is called and how its names compare.
 #[derive(Clone, Debug)]
@@ -11,6 +90,13 @@ pub struct Names {
     pub realm: Arc<str>,
     /// Whether names and groups compare without regard to ASCII case.
     pub ignore_case: bool,
+}
+
+impl Names {
+    /// The form under which two names are the same one here.
+    pub(super) fn fold(&self, name: &str) -> String {
+        if self.ignore_case { name.to_ascii_lowercase() } else { name.to_owned() }
+    }
 }
 
 /// Whether a provider answered the last time that it was asked.

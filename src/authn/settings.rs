@@ -1,10 +1,22 @@
 //! `providers`, `credentials_cache` and `throttle` of the configuration.
 
+mod providers;
+
+use std::sync::Arc;
+
+use std::path::{Path, PathBuf};
+
 use serde::Deserialize;
 
 use super::file::FileSettings;
 use super::ldap::LdapSettings;
-use crate::source::{Located, OneOrMany, Period};
+use super::oidc::OidcSettings;
+use super::provider::Names;
+use super::route::NamePatterns;
+use super::workload::WorkloadSettings;
+use crate::source::{Diagnostics, Located, OneOrMany, Period, SourceFile};
+
+pub use providers::check_providers;
 
 /// One source of identities. Exactly one of the nested kinds stands in it.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,7 +33,7 @@ pub struct ProviderSettings {
     /// Whether names and groups compare without regard to ASCII case. Default: true for ldap, false for the others.
     #[serde(default)]
     pub ignore_case: Option<Located<bool>>,
-    /// How long a verified answer may be used after an outage began. Default 0s; other values come with the LDAP issue.
+    /// How long a verified answer may be used after an outage began. Default 0s; other values are refused by name.
     #[serde(default)]
     pub stale_if_error: Option<Located<Period>>,
     /// An LDAP directory.
@@ -30,12 +42,62 @@ pub struct ProviderSettings {
     /// A file of users.
     #[serde(default)]
     pub file: Option<Located<FileSettings>>,
-    /// An OIDC issuer (refused by name until the OIDC issue).
+    /// An OIDC issuer (refused by name until it can be asked).
     #[serde(default)]
-    pub oidc: Option<Located<super::oidc::OidcSettings>>,
-    /// A workload issuer (refused by name until the OIDC issue).
+    pub oidc: Option<Located<OidcSettings>>,
+    /// A workload issuer (refused by name until it can be asked).
     #[serde(default)]
-    pub workload: Option<Located<super::workload::WorkloadSettings>>,
+    pub workload: Option<Located<WorkloadSettings>>,
+}
+
+/// The one kind that stands in a provider.
+#[derive(Clone, Copy, Debug)]
+pub enum ProviderKind<'a> {
+    /// An LDAP directory.
+    Ldap(&'a Located<LdapSettings>),
+    /// A file of users.
+    File(&'a Located<FileSettings>),
+    /// An OIDC issuer.
+    Oidc(&'a Located<OidcSettings>),
+    /// A workload issuer.
+    Workload(&'a Located<WorkloadSettings>),
+}
+
+impl ProviderSettings {
+    /// The files whose change makes this provider another: users, certificates, secrets. Relative paths are meant from
+    /// `folder`.
+    pub fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let users = self.file.as_ref().and_then(|file| file.value.users_path(folder)).map(|path| path.as_path().to_owned());
+        let directory = self.ldap.as_ref().map(|ldap| ldap.value.files(folder)).unwrap_or_default();
+        users.into_iter().chain(directory).collect()
+    }
+
+    /// Its kinds: exactly one, once it is checked.
+    pub fn kinds(&self) -> Vec<ProviderKind<'_>> {
+        let ldap = self.ldap.as_ref().map(ProviderKind::Ldap);
+        let file = self.file.as_ref().map(ProviderKind::File);
+        let oidc = self.oidc.as_ref().map(ProviderKind::Oidc);
+        let workload = self.workload.as_ref().map(ProviderKind::Workload);
+        [ldap, file, oidc, workload].into_iter().flatten().collect()
+    }
+
+    /// What it is called and how its names compare, with defaults filled in.
+    pub fn names(&self) -> Names {
+        Names {
+            provider: Arc::from(self.name.value.as_str()),
+            realm: Arc::from(self.realm.as_ref().unwrap_or(&self.name).value.as_str()),
+            ignore_case: self.ignore_case.as_ref().map_or(self.ldap.is_some(), |it| it.value),
+        }
+    }
+
+    /// Which typed names are asked here.
+    pub(super) fn patterns(&self) -> NamePatterns {
+        let ignore_case = self.names().ignore_case;
+        match &self.names {
+            Some(names) => NamePatterns::new(names.0.iter().map(|name| name.value.as_str()), ignore_case),
+            None => NamePatterns::new(["*"], ignore_case),
+        }
+    }
 }
 
 /// How long and how many verified and rejected credentials are remembered.
@@ -63,7 +125,21 @@ impl Default for CacheSettings {
     }
 }
 
-/// The shield in front of directories. Only `rejection_floor` is live; other values come with the LDAP issue.
+impl CacheSettings {
+    /// Room for something.
+    pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
+        for (key, capacity, lifetime) in
+            [("max_verified", &self.max_verified, "verified"), ("max_rejected", &self.max_rejected, "rejected")]
+        {
+            if capacity.value == 0 {
+                let hint = format!("write a number of at least 1; `{lifetime}: 0s` is what remembers nothing");
+                findings.push(file.error(capacity.place, format!("`{key}` is 0")).hint(hint));
+            }
+        }
+    }
+}
+
+/// The shield in front of directories. Only `rejection_floor` is live; other values of the rest are refused by name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
@@ -93,3 +169,30 @@ impl Default for ThrottleSettings {
         }
     }
 }
+
+/// A floor above this would eat most of a request's deadline.
+const MAX_REJECTION_FLOOR: Period = Period::seconds(5);
+
+impl ThrottleSettings {
+    /// Nothing that is not carried out yet, and a floor that leaves time for the answer.
+    pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
+        let default = Self::default();
+        let changed = [
+            ("failures", self.failures != default.failures, self.failures.place),
+            ("window", self.window != default.window, self.window.place),
+            ("comparisons_per_source", self.comparisons_per_source != default.comparisons_per_source, self.comparisons_per_source.place),
+            ("comparisons_window", self.comparisons_window != default.comparisons_window, self.comparisons_window.place),
+            ("replicas", self.replicas != default.replicas, self.replicas.place),
+        ];
+        for (key, _, place) in changed.into_iter().filter(|(_, changed, _)| *changed) {
+            findings.push(file.error(place, format!("`throttle.{key}` is not available yet")).hint("remove it"));
+        }
+        if self.rejection_floor.value > MAX_REJECTION_FLOOR {
+            let message = format!("`rejection_floor` is longer than {MAX_REJECTION_FLOOR}");
+            findings.push(file.error(self.rejection_floor.place, message).hint("400ms hides what a comparison costs"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

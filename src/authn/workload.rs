@@ -1,4 +1,4 @@
-//! Workload issuers: parsed so far, refused by name until they can be asked.
+//! Workload issuers: their keys are read, and a provider of this kind is refused by name until it can be asked.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,15 @@ use serde::Deserialize;
 
 use crate::source::{Located, OneOrMany};
 
-/// A workload issuer's tokens.
+/// An issuer of tokens for pipelines.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSettings {
-    /// The preset that names issuer and claims.
-    #[serde(default)]
-    pub preset: Option<Located<String>>,
-    /// Accepted `aud` values.
-    #[serde(default)]
-    pub audiences: Option<OneOrMany>,
-    /// Claims that must have these values.
+    /// The preset that names the issuer and the claims that pin it, such as `github-actions`.
+    pub preset: Located<String>,
+    /// The `aud` values that a token may carry; at least one.
+    pub audiences: OneOrMany,
+    /// Claims that must have these values; at least one that pins the owner.
     #[serde(default)]
     pub require: BTreeMap<String, String>,
 }

@@ -1,13 +1,345 @@
-//! `ldap` of a provider.
+//! `ldap` of a provider: the keys, their units and defaults. What they must satisfy stands in `check`.
+
+mod check;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::source::Located;
+use shapes::Server;
+pub(super) use shapes::ServiceAccount;
 
-/// An LDAP directory. (The ldap helper completes these keys.)
+use crate::source::{Located, OneOrMany, Period};
+
+/// An LDAP directory. The defaults fit OpenLDAP with `inetOrgPerson` entries and the memberOf overlay.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LdapSettings {
-    /// Where to ask.
-    pub servers: Vec<Located<String>>,
+    /// A name that fills every default for a kind of directory (refused by name until it exists).
+    #[serde(default)]
+    pub preset: Option<Located<String>>,
+    /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS. One server so far.
+    #[serde(default)]
+    pub servers: Vec<Located<Server>>,
+    /// DNS SRV records instead of `servers` (refused by name until it exists).
+    #[serde(default)]
+    pub discovery: Option<Located<Discovery>>,
+    /// Whether `ldap://` may stay without TLS, so that passwords travel readable. Default false.
+    #[serde(default = "LdapSettings::default_allow_plaintext")]
+    pub allow_plaintext: Located<bool>,
+    /// How the server proves itself.
+    #[serde(default)]
+    pub tls: TlsSettings,
+    /// Who searches: `{dn: …, password: {file: …}}`. `external` and `anonymous` are refused by name until they exist.
+    pub service_account: Located<ServiceAccount>,
+    /// How a typed name becomes an entry.
+    pub user: UserSettings,
+    /// Where an entry's groups come from.
+    #[serde(default)]
+    pub groups: GroupSettings,
+    /// What becomes of accounts that may log in with a reservation.
+    #[serde(default)]
+    pub accounts: AccountSettings,
+    /// How long one step may take; the request's deadline ends every step earlier.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Connections that are kept (other than the defaults: refused by name until they are kept).
+    #[serde(default)]
+    pub pool: PoolSettings,
+}
+
+impl LdapSettings {
+    /// The certificates and secrets that it names, meant from `folder`.
+    pub(in crate::authn) fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let authority = self.tls.ca.as_ref().map(|ca| folder.join(&ca.file.value));
+        let password = match &self.service_account.value {
+            ServiceAccount::Simple { password, .. } => password.value.path(folder),
+            ServiceAccount::External | ServiceAccount::Anonymous => None,
+        };
+        authority.into_iter().chain(password).collect()
+    }
+
+    fn default_allow_plaintext() -> Located<bool> {
+        Located::nowhere(false)
+    }
+}
+
+/// `discovery`: servers by DNS SRV.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// The domain whose `_ldap._tcp` records name the servers.
+    pub domain: Located<String>,
+}
+
+/// `tls`: how the server proves itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// The certificates to trust instead of the system's: `{file: ca.pem}`.
+    pub ca: Option<CaSource>,
+    /// The name that the server's certificate must bear. Default: the URL's host.
+    pub server_name: Option<Located<String>>,
+    /// A client certificate (refused by name until it exists).
+    pub certificate: Option<Located<PathBuf>>,
+    /// The client certificate's key (refused by name until it exists).
+    pub key: Option<Located<PathBuf>>,
+    /// The oldest TLS version that is accepted: `"1.2"` or `"1.3"`. Default `"1.2"`.
+    pub min_version: Option<Located<TlsVersion>>,
+}
+
+/// `tls.ca`: PEM certificates in a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaSource {
+    /// One or more certificates in PEM.
+    pub file: Located<PathBuf>,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3 alone.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// `user`: how a typed name becomes an entry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSettings {
+    /// How the entry is found. Default `search`; `template` and `upn` are refused by name until they exist.
+    #[serde(default = "UserSettings::default_bind")]
+    pub bind: Located<BindMode>,
+    /// The DN of `bind: template` (refused by name until it exists).
+    #[serde(default)]
+    pub template: Option<Located<String>>,
+    /// The suffix of `bind: upn` (refused by name until it exists).
+    #[serde(default)]
+    pub upn_suffix: Option<Located<String>>,
+    /// Where to search. An entry outside all of them is nobody.
+    pub bases: OneOrMany,
+    /// How deep to search below each base. Default `sub`.
+    #[serde(default = "UserSettings::default_scope")]
+    pub scope: Located<SearchScope>,
+    /// Which entries are users; `{username}` stands for the typed name, escaped.
+    /// Default `(&(objectClass=inetOrgPerson)(uid={username}))`.
+    #[serde(default = "UserSettings::default_filter")]
+    pub filter: Located<String>,
+    /// The attribute with the canonical name. Default `uid`.
+    #[serde(default = "UserSettings::default_username")]
+    pub username: Located<String>,
+    /// The attribute with an id that is never given to somebody else. Default `entryUUID`.
+    #[serde(default = "UserSettings::default_id")]
+    pub id: Located<String>,
+}
+
+impl UserSettings {
+    fn default_bind() -> Located<BindMode> {
+        Located::nowhere(BindMode::Search)
+    }
+    fn default_scope() -> Located<SearchScope> {
+        Located::nowhere(SearchScope::Sub)
+    }
+    fn default_filter() -> Located<String> {
+        Located::nowhere("(&(objectClass=inetOrgPerson)(uid={username}))".to_owned())
+    }
+    fn default_username() -> Located<String> {
+        Located::nowhere("uid".to_owned())
+    }
+    fn default_id() -> Located<String> {
+        Located::nowhere("entryUUID".to_owned())
+    }
+}
+
+/// How a typed name becomes a DN to bind with.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum BindMode {
+    /// The service account searches for the entry.
+    Search,
+    /// The name is put into a DN.
+    Template,
+    /// The name gets a suffix.
+    Upn,
+}
+
+/// How deep a search goes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchScope {
+    /// The base and everything below it.
+    Sub,
+    /// The base's direct children.
+    One,
+}
+
+/// `groups`: where an entry's groups come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSettings {
+    /// How they are found. Default `memberof`.
+    pub strategy: Located<GroupStrategy>,
+    /// Where groups live. `member` needs it; with `memberof` groups elsewhere do not count. Default: anywhere.
+    pub bases: Option<OneOrMany>,
+    /// Which entries below the bases are groups. Default: all that match.
+    pub filter: Option<Located<String>>,
+    /// The attribute with a group's name. Default `cn`.
+    pub name: Located<String>,
+    /// Groups of groups (refused by name until they are followed).
+    pub nested: Option<Located<Nested>>,
+    /// How old groups may be. Default 60s; they are read at every verification, so other values are refused by name.
+    pub age: Located<Period>,
+}
+
+impl GroupSettings {
+    /// The default of `age`.
+    pub(crate) const AGE: Period = Period::seconds(60);
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            strategy: Located::nowhere(GroupStrategy::Memberof),
+            bases: None,
+            filter: None,
+            name: Located::nowhere("cn".to_owned()),
+            nested: None,
+            age: Located::nowhere(Self::AGE),
+        }
+    }
+}
+
+/// How groups are found.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupStrategy {
+    /// The entry's `memberOf` values.
+    Memberof,
+    /// Groups whose `member` is the entry's DN.
+    Member,
+    /// posixGroup's `memberUid` (refused by name until it exists).
+    MemberUid,
+    /// Active Directory's matching rule (refused by name until it exists).
+    InChain,
+    /// Active Directory's `tokenGroups` (refused by name until it exists).
+    TokenGroups,
+    /// Nobody is in a group.
+    None,
+}
+
+impl GroupStrategy {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memberof => "memberof",
+            Self::Member => "member",
+            Self::MemberUid => "member_uid",
+            Self::InChain => "in_chain",
+            Self::TokenGroups => "token_groups",
+            Self::None => "none",
+        }
+    }
+}
+
+/// `groups.nested`: limits of following groups of groups.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Nested {
+    /// So many levels. Default 8.
+    pub depth: u32,
+    /// So many groups. Default 2000.
+    pub count: u32,
+}
+
+impl Default for Nested {
+    fn default() -> Self {
+        Self { depth: 8, count: 2000 }
+    }
+}
+
+/// `accounts`: what becomes of accounts that may log in with a reservation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountSettings {
+    /// The password must be changed first. Default `deny`; `allow` is refused by name until it exists.
+    pub must_change: Located<AccountRule>,
+    /// An expired password with logins left. Default `deny`; `allow` is refused by name until it exists.
+    pub grace: Located<AccountRule>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self { must_change: Located::nowhere(AccountRule::Deny), grace: Located::nowhere(AccountRule::Deny) }
+    }
+}
+
+/// Whether an account with a reservation gets in.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountRule {
+    /// It does not.
+    Deny,
+    /// It does.
+    Allow,
+}
+
+/// `timeouts`: how long one step may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Name resolution and the TCP connection. Default 2s.
+    pub connect: Located<Period>,
+    /// StartTLS and the TLS handshake. Default 2s.
+    pub tls: Located<Period>,
+    /// One bind. Default 3s.
+    pub bind: Located<Period>,
+    /// One search. Default 3s.
+    pub search: Located<Period>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Located::nowhere(Period::seconds(2)),
+            tls: Located::nowhere(Period::seconds(2)),
+            bind: Located::nowhere(Period::seconds(3)),
+            search: Located::nowhere(Period::seconds(3)),
+        }
+    }
+}
+
+/// `pool`: connections that are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolSettings {
+    /// Connections of the service account. Default 2.
+    pub search: Located<u32>,
+    /// Searches at a time on each of them. Default 64.
+    pub in_flight: Located<u32>,
+    /// Connections that users are bound on. Default 16.
+    pub bind: Located<u32>,
+    /// How old a connection may get. Default 10m.
+    pub max_age: Located<Period>,
+    /// After so many operations a connection is replaced. Default 100000.
+    pub max_operations: Located<u64>,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            search: Located::nowhere(2),
+            in_flight: Located::nowhere(64),
+            bind: Located::nowhere(16),
+            max_age: Located::nowhere(Period::minutes(10)),
+            max_operations: Located::nowhere(100_000),
+        }
+    }
 }

@@ -1,13 +1,274 @@
 //! `oidc` of a provider.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
-use crate::source::Located;
+use crate::source::{Located, OneOrMany, Period, SecretSource};
 
 /// An OIDC issuer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
-    /// The issuer's URL.
+    /// The kind of issuer; fills the defaults of the keys below. Default `generic`.
+    #[serde(default)]
+    pub preset: Option<Located<OidcPreset>>,
+    /// The issuer's URL, exactly as its tokens write it.
     pub issuer: Located<String>,
+    /// What narrows is called at the issuer.
+    pub client: ClientSettings,
+    /// The scopes that are asked for. Default `openid`, `profile` and what the preset needs for groups.
+    #[serde(default)]
+    pub scopes: Option<OneOrMany>,
+    /// How the issuer's certificate is checked.
+    #[serde(default)]
+    pub tls: OidcTls,
+    /// The HTTP proxy on the way to the issuer. Default none.
+    #[serde(default)]
+    pub proxy: Option<Located<String>>,
+    /// What makes an `id_token` acceptable.
+    #[serde(default)]
+    pub tokens: TokenChecks,
+    /// Which claims name the person.
+    #[serde(default)]
+    pub identity: IdentityClaims,
+    /// Which claims hold the groups.
+    #[serde(default)]
+    pub groups: OidcGroups,
+    /// What counts as a second factor.
+    #[serde(default)]
+    pub mfa: SecondFactor,
+    /// The resource owner's password, sent to the issuer.
+    #[serde(default)]
+    pub password_grant: PasswordGrant,
+    /// The device login.
+    #[serde(default)]
+    pub device_grant: DeviceGrant,
+}
+
+/// The kinds of issuer that are known by name.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum OidcPreset {
+    /// Keycloak.
+    Keycloak,
+    /// Microsoft Entra ID.
+    Entra,
+    /// Okta.
+    Okta,
+    /// Google Workspace.
+    Google,
+    /// GitLab as an issuer for people.
+    Gitlab,
+    /// Dex.
+    Dex,
+    /// authentik.
+    Authentik,
+    /// Any other issuer that keeps to the specification.
+    Generic,
+}
+
+/// `client` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// The client id.
+    pub id: Located<String>,
+    /// The client secret; none for a public client.
+    #[serde(default)]
+    pub secret: Option<Located<SecretSource>>,
+    /// How the secret is sent. Default `basic`.
+    #[serde(default)]
+    pub auth: ClientAuthentication,
+}
+
+/// How a client proves itself at the token endpoint (OpenID Connect Core §9).
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthentication {
+    /// In the `Authorization` header.
+    #[default]
+    Basic,
+    /// In the form.
+    Post,
+    /// Not at all: a public client.
+    None,
+}
+
+/// `tls` of an issuer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OidcTls {
+    /// A PEM file of the authorities that are trusted instead of the system's.
+    pub ca: Option<OidcAuthorities>,
+}
+
+/// `ca` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcAuthorities {
+    /// PEM certificates.
+    pub file: Located<PathBuf>,
+}
+
+/// `tokens` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenChecks {
+    /// Accepted signatures. Default RS256 and ES256.
+    pub algorithms: OneOrMany,
+    /// Accepted audiences beside the client id. Default none.
+    pub audiences: Vec<Located<String>>,
+    /// How far the clocks may differ. Default 60s.
+    pub leeway: Located<Period>,
+}
+
+impl Default for TokenChecks {
+    fn default() -> Self {
+        Self { algorithms: texts(&["RS256", "ES256"]), audiences: Vec::new(), leeway: Located::nowhere(Period::seconds(60)) }
+    }
+}
+
+/// `identity` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityClaims {
+    /// The claims that may hold the user name; the first one that is present counts. Default `preferred_username`, `sub`.
+    pub username: OneOrMany,
+    /// What is cut off the end of the user name. Default nothing.
+    pub strip_suffix: Option<Located<String>>,
+    /// Claims that must have these values.
+    pub require: BTreeMap<String, ClaimValue>,
+}
+
+impl Default for IdentityClaims {
+    fn default() -> Self {
+        Self { username: texts(&["preferred_username", "sub"]), strip_suffix: None, require: BTreeMap::new() }
+    }
+}
+
+/// The value that a claim must have.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    /// true or false.
+    Truth(bool),
+    /// A text.
+    Text(String),
+}
+
+/// `groups` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OidcGroups {
+    /// Where groups are read; all of them add up. Default the claim `groups` of the `id_token`.
+    pub sources: Vec<GroupSource>,
+    /// Changes to each name, in this order. Default none.
+    pub transform: Vec<GroupTransform>,
+    /// More groups than this are an outage, not a smaller set. Default 2000.
+    pub max: Located<u32>,
+    /// What happens where the issuer leaves groups out because there are too many. Default `unavailable`.
+    pub overage: Overage,
+}
+
+impl Default for OidcGroups {
+    fn default() -> Self {
+        let claim = Some(Located::nowhere("groups".to_owned()));
+        Self {
+            sources: vec![GroupSource { from: ClaimsFrom::IdToken, claim, pointer: None }],
+            transform: Vec::new(),
+            max: Located::nowhere(2000),
+            overage: Overage::Unavailable,
+        }
+    }
+}
+
+/// One place of groups: `claim` or `pointer`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSource {
+    /// Which document. Default `id_token`.
+    #[serde(default)]
+    pub from: ClaimsFrom,
+    /// A claim's name.
+    #[serde(default)]
+    pub claim: Option<Located<String>>,
+    /// A JSON pointer (RFC 6901), for claims that lie deeper.
+    #[serde(default)]
+    pub pointer: Option<Located<String>>,
+}
+
+/// The documents that hold claims.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimsFrom {
+    /// The verified `id_token`.
+    #[default]
+    IdToken,
+    /// The answer of the userinfo endpoint.
+    Userinfo,
+}
+
+/// One change to a group's name. Exactly one of the keys stands in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupTransform {
+    /// A text that is cut off the beginning, such as Keycloak's `/`.
+    #[serde(default)]
+    pub strip_leading: Option<Located<String>>,
+    /// The first value of a distinguished name instead of the whole.
+    #[serde(default)]
+    pub dn_to_cn: Option<Located<bool>>,
+}
+
+/// What happens where the issuer leaves groups out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Overage {
+    /// The login is answered with 503.
+    #[default]
+    Unavailable,
+    /// The groups are fetched where the issuer says; where that fails, 503.
+    Fetch,
+}
+
+/// `mfa` of an issuer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecondFactor {
+    /// Values of `amr` that stand for a second factor. Default none.
+    pub amr: Vec<Located<String>>,
+    /// Values of `acr` that stand for a second factor. Default none.
+    pub acr: Vec<Located<String>>,
+}
+
+/// `password_grant` of an issuer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordGrant {
+    /// Whether passwords may be sent to the issuer. Default false.
+    pub enabled: bool,
+}
+
+/// `device_grant` of an issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceGrant {
+    /// Whether the device login is offered. Default true.
+    pub enabled: bool,
+    /// Whether `docker login` itself may wait for it. Default false.
+    pub in_band: bool,
+    /// Addresses that may wait in band. Default nobody.
+    pub from: Vec<Located<ipnet::IpNet>>,
+}
+
+impl Default for DeviceGrant {
+    fn default() -> Self {
+        Self { enabled: true, in_band: false, from: Vec::new() }
+    }
+}
+
+fn texts(words: &[&str]) -> OneOrMany {
+    OneOrMany(words.iter().map(|&word| Located::nowhere(word.to_owned())).collect())
 }

@@ -1,0 +1,229 @@
+//! A name and a password become an identity: who is asked, in which order, and what was said a moment ago.
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+pub use super::cache::Freshness;
+use super::cache::{Answer, CredentialCache, LookUp, Refused};
+use super::credentials::Credentials;
+use super::identity::Identity;
+use super::provider::{Health, Names, Provider};
+use super::route::NamePatterns;
+use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
+
+/// Every provider with its names, and what is remembered about credentials. A reload makes a new one, so that nothing is
+/// remembered of users and providers as they were.
+pub struct Authenticator {
+    /// In the order in which they are asked: files first.
+    asked: Vec<Arc<Asked>>,
+    cache: Arc<CredentialCache>,
+}
+
+/// A provider and the names that it is asked for.
+#[derive(Debug)]
+struct Asked {
+    provider: Provider,
+    names: Names,
+    patterns: NamePatterns,
+}
+
+/// Whom a name and a password belong to.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// What the provider wants back at the next re-check.
+    pub renewal: Option<Renewal>,
+    /// Whether a provider was asked earlier, not for this request.
+    pub cached: bool,
+}
+
+/// Why there is no identity.
+#[derive(Clone, Debug)]
+pub enum Denied {
+    /// Becomes a 401.
+    Rejected {
+        /// Who said so; `None` where no provider knows the name.
+        provider: Option<Arc<str>>,
+        /// The word of the audit.
+        reason: &'static str,
+        /// What the person may be told, because the password was right.
+        advice: Option<&'static str>,
+        /// Whether it was said to an earlier request.
+        cached: bool,
+    },
+    /// Becomes a 503.
+    Unavailable(Unavailable),
+}
+
+/// A realm and who vouches for its people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether names and groups compare without regard to ASCII case.
+    pub ignore_case: bool,
+    /// Its providers, in the order in which they are asked.
+    pub providers: Vec<Arc<str>>,
+}
+
+/// A provider's state for `/readyz` and `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its realm.
+    pub realm: Arc<str>,
+    /// `file` or `ldap`.
+    pub kind: &'static str,
+    /// Whether it answered the last time.
+    pub health: Health,
+}
+
+impl Authenticator {
+    /// Whose name and password these are. Waits no longer than the deadline; a look-up that began goes on without it.
+    pub async fn verify(
+        &self,
+        username: &str,
+        password: &SecretString,
+        circumstances: &Circumstances,
+        freshness: Freshness,
+    ) -> Result<Verified, Denied> {
+        // What looks like a token belongs to no directory, however it got here.
+        if !matches!(Credentials::classify(username, password.clone()), Credentials::Password { .. }) {
+            return Err(rejected(None, "unusable", false));
+        }
+        let route: Vec<&Arc<Asked>> = self.asked.iter().filter(|asked| asked.patterns.matches(username)).collect();
+        let Some(first) = route.first() else { return Err(rejected(None, "unknown", false)) };
+        let providers: Vec<&str> = route.iter().map(|asked| &*asked.names.provider).collect();
+        let digest = self.cache.digest(&providers, username, password);
+        let look_up = LookUp { digest, provider: &first.names.provider, freshness, deadline: circumstances.deadline };
+        let ask = || {
+            let route = route.iter().map(|asked| Arc::clone(asked)).collect();
+            ask(route, username.to_owned(), password.clone(), circumstances)
+        };
+        let found = self.cache.look_up(&look_up, ask).await.map_err(Denied::Unavailable)?;
+        let (identity, renewal) = match found.answer {
+            Answer::Verified(identity, renewal) => (identity, renewal),
+            Answer::Refused(Refused { provider, rejection: Some(rejection) }) => return Err(refused(provider, rejection, found.cached)),
+            Answer::Refused(Refused { provider, rejection: None }) => return Err(rejected(provider, "unknown", found.cached)),
+        };
+        // The look-up may have been somebody else's, or an earlier one: what depends on this request is judged now.
+        self.admits(&identity, circumstances.source)
+            .map_err(|rejection| refused(Some(Arc::clone(&identity.provider)), rejection, found.cached))?;
+        Ok(Verified { identity, renewal, cached: found.cached })
+    }
+
+    /// Whether somebody who was verified earlier, by a password or an identity token, may be served from this address.
+    /// Asks nobody; has to stand before every use.
+    pub fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
+        self.provider(&identity.provider).ok_or(Rejection::Disabled)?.admits(identity, source)
+    }
+
+    /// How somebody who was verified earlier stands now. A stable id of a provider that is gone, or became another one,
+    /// means nobody.
+    pub async fn recheck(
+        &self,
+        identity: &Identity,
+        fingerprint: &str,
+        renewal: Option<Renewal>,
+        circumstances: &Circumstances,
+    ) -> (Result<Standing, Unavailable>, Option<Renewal>) {
+        match self.provider(&identity.provider) {
+            Some(provider) if provider.fingerprint() == fingerprint => provider.recheck(identity, renewal, circumstances).await,
+            Some(_) | None => (Ok(Standing::Ended("provider_changed")), renewal),
+        }
+    }
+
+    /// What a provider's stable ids mean, as one word that changes with it.
+    pub fn fingerprint(&self, provider: &str) -> Option<String> {
+        self.provider(provider).map(Provider::fingerprint)
+    }
+
+    /// The provider of this name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.asked.iter().find(|asked| &*asked.names.provider == name).map(|asked| &asked.provider)
+    }
+
+    /// The realms, by name.
+    pub fn realms(&self) -> Vec<Realm> {
+        let mut realms: BTreeMap<&Arc<str>, Realm> = BTreeMap::new();
+        for Asked { names, .. } in self.asked.iter().map(|asked| &**asked) {
+            realms
+                .entry(&names.realm)
+                .or_insert_with(|| Realm { name: Arc::clone(&names.realm), ignore_case: names.ignore_case, providers: Vec::new() })
+                .providers
+                .push(Arc::clone(&names.provider));
+        }
+        realms.into_values().collect()
+    }
+
+    /// Every provider's state.
+    pub fn health(&self) -> Vec<ProviderReport> {
+        let report = |asked: &Arc<Asked>| ProviderReport {
+            name: Arc::clone(&asked.names.provider),
+            realm: Arc::clone(&asked.names.realm),
+            kind: asked.provider.kind(),
+            health: asked.provider.health(),
+        };
+        self.asked.iter().map(report).collect()
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+/// Asks one after the other. The answer may be shared, so nothing of the client goes in but the deadline.
+fn ask(
+    route: Vec<Arc<Asked>>,
+    username: String,
+    password: SecretString,
+    circumstances: &Circumstances,
+) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
+    let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
+    async move {
+        for asked in route {
+            match asked.provider.verify(&username, &password, &circumstances).await? {
+                Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
+                Verdict::Rejected(rejection) => {
+                    let provider = Some(Arc::clone(&asked.names.provider));
+                    return Ok(Answer::Refused(Refused { provider, rejection: Some(rejection) }));
+                }
+                Verdict::NotMine => {}
+            }
+        }
+        Ok(Answer::Refused(Refused { provider: None, rejection: None }))
+    }
+}
+
+fn rejected(provider: Option<Arc<str>>, reason: &'static str, cached: bool) -> Denied {
+    Denied::Rejected { provider, reason, advice: None, cached }
+}
+
+fn refused(provider: Option<Arc<str>>, rejection: Rejection, cached: bool) -> Denied {
+    Denied::Rejected { provider, reason: rejection.as_str(), advice: advice(rejection), cached }
+}
+
+/// What to do next. Only for what a provider says after the password was proven; before that, everything is wrong alike.
+const fn advice(rejection: Rejection) -> Option<&'static str> {
+    match rejection {
+        Rejection::Disabled => Some("the account is disabled: ask your administrator"),
+        Rejection::Locked => Some("the account is locked: ask your administrator"),
+        Rejection::Expired => Some("the account or its password has expired: change the password or ask your administrator"),
+        Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
+        Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
+        Rejection::WrongPassword | Rejection::Ambiguous => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

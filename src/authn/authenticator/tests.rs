@@ -1,0 +1,214 @@
+//! The authenticator with real users files: order, sharing, and what depends on the single request.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::*;
+use crate::authn::settings::{CacheSettings, ProviderSettings};
+use crate::clock::{Clock, Timestamp};
+use crate::source::{Diagnostics, SourceFile};
+
+#[derive(Deserialize)]
+struct Document {
+    providers: Vec<ProviderSettings>,
+    #[serde(default)]
+    credentials_cache: CacheSettings,
+}
+
+fn try_build(folder: &Path, configuration: &str) -> Result<Authenticator, Diagnostics> {
+    let file = SourceFile::new(folder.join("narrows.yaml"), configuration);
+    let document: Document = file.parse()?;
+    let clock = Clock::fixed(Timestamp(1_790_000_000));
+    Ok(Authenticator::build(&document.providers, &document.credentials_cache, &file, &clock)?.0)
+}
+
+/// Two files: `robots` for `robot-*`, and `people` for three others, one of them bound to a network.
+fn two_files(hash: &str) -> (tempfile::TempDir, Authenticator) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write("robots.yaml", format!("users:\n  - {{name: robot-a, password: \"{hash}\", source: [10.0.0.0/8]}}\n"));
+    write(
+        "people.yaml",
+        format!("users:\n  - {{name: alice, password: \"{hash}\"}}\n  - {{name: bob, password: \"{hash}\", disabled: true}}\n"),
+    );
+    let configuration = "\
+providers:
+  - {name: people, realm: corp, names: [alice, bob, carol], file: {path: people.yaml}}
+  - {name: robots, names: [robot-*], file: {path: robots.yaml}}
+";
+    let authenticator = try_build(folder.path(), configuration).unwrap();
+    (folder, authenticator)
+}
+
+fn cheap() -> (tempfile::TempDir, Authenticator) {
+    two_files(&bcrypt::hash("right", 4).unwrap())
+}
+
+/// Long enough that everybody else arrives before the comparison ends.
+fn slow() -> (tempfile::TempDir, Authenticator) {
+    two_files(&bcrypt::hash("right", 10).unwrap())
+}
+
+fn from(source: Option<&str>) -> Circumstances {
+    Circumstances { source: source.map(|it| it.parse().unwrap()), deadline: Instant::now() + Duration::from_mins(1) }
+}
+
+async fn verify(authenticator: &Authenticator, username: &str, password: &str, freshness: Freshness) -> Result<Verified, Denied> {
+    authenticator.verify(username, &SecretString::from(password), &from(None), freshness).await
+}
+
+fn word(result: &Result<Verified, Denied>) -> String {
+    match result {
+        Ok(Verified { identity, cached, .. }) => format!("{}/{} {cached}", identity.realm, identity.username),
+        Err(Denied::Rejected { provider, reason, advice, cached }) => {
+            let provider = provider.as_deref().unwrap_or("-");
+            format!("{provider} {reason} {} {cached}", if advice.is_some() { "advice" } else { "-" })
+        }
+        Err(Denied::Unavailable(error)) => error.to_string(),
+    }
+}
+
+fn comparisons(authenticator: &Authenticator, provider: &str) -> u64 {
+    match authenticator.provider(provider) {
+        Some(Provider::File(users)) => users.comparisons(),
+        Some(Provider::Ldap(_)) | None => panic!("no file `{provider}`"),
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_its_word_and_the_second_one_is_remembered() {
+    let (_folder, authenticator) = cheap();
+    for (username, password, first, second) in [
+        ("alice", "right", "corp/alice false", "corp/alice true"),
+        ("alice", "wrong", "people wrong_password - false", "people wrong_password - true"),
+        ("bob", "right", "people disabled advice false", "people disabled advice false"),
+        ("bob", "wrong", "people wrong_password - false", "people wrong_password - true"),
+        ("carol", "right", "- unknown - false", "- unknown - true"),
+        ("mallory", "right", "- unknown - false", "- unknown - false"),
+        ("alice", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln", "- unusable - false", "- unusable - false"),
+        ("alice", "nrw_x", "- unusable - false", "- unusable - false"),
+    ] {
+        for expected in [first, second] {
+            assert_eq!(word(&verify(&authenticator, username, password, Freshness::CacheAllowed).await), expected, "{username} {password}");
+        }
+    }
+    assert_eq!(comparisons(&authenticator, "robots"), 0, "nobody asked for a robot");
+}
+
+#[tokio::test]
+async fn one_password_is_one_comparison_from_a_hundred_clients() {
+    for password in ["right", "wrong"] {
+        let (_folder, authenticator) = slow();
+        let all = (0..100).map(|number| {
+            let freshness = if number % 2 == 0 { Freshness::CacheAllowed } else { Freshness::AskNow };
+            verify(&authenticator, "alice", password, freshness)
+        });
+        let results = join_all(all).await;
+        assert!(results.iter().all(|result| result.is_ok() == (password == "right")));
+        assert_eq!(comparisons(&authenticator, "people"), 1, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_goes_on_when_its_client_leaves() {
+    let (_folder, authenticator) = slow();
+    {
+        let mut leaving = std::pin::pin!(verify(&authenticator, "alice", "right", Freshness::CacheAllowed));
+        assert!(futures_util::poll!(&mut leaving).is_pending());
+    }
+    assert_eq!(word(&verify(&authenticator, "alice", "right", Freshness::CacheAllowed).await), "corp/alice false");
+    assert_eq!(comparisons(&authenticator, "people"), 1);
+}
+
+#[tokio::test]
+async fn a_mint_asks_every_time() {
+    let (_folder, authenticator) = cheap();
+    for times in 1..=3 {
+        assert_eq!(word(&verify(&authenticator, "alice", "right", Freshness::AskNow).await), "corp/alice false");
+        assert_eq!(comparisons(&authenticator, "people"), times);
+    }
+}
+
+#[tokio::test]
+async fn where_a_robot_comes_from_is_judged_for_every_request() {
+    let (_folder, authenticator) = slow();
+    let password = SecretString::from("right");
+    let at = async |source: Option<&str>, freshness| word(&authenticator.verify("robot-a", &password, &from(source), freshness).await);
+    let (inside, outside) = tokio::join!(at(Some("10.0.0.1"), Freshness::CacheAllowed), at(Some("11.0.0.1"), Freshness::CacheAllowed));
+    assert_eq!((inside.as_str(), outside.as_str()), ("robots/robot-a false", "robots source advice false"));
+    assert_eq!(at(Some("11.0.0.1"), Freshness::CacheAllowed).await, "robots source advice true");
+    assert_eq!(at(None, Freshness::CacheAllowed).await, "robots source advice true");
+    assert_eq!(at(Some("11.0.0.1"), Freshness::AskNow).await, "robots source advice false");
+    assert_eq!(at(Some("::ffff:10.0.0.1"), Freshness::CacheAllowed).await, "robots/robot-a true", "a foreign address spoils nothing");
+    let Ok(Verified { identity, .. }) = authenticator.verify("robot-a", &password, &from(Some("10.0.0.1")), Freshness::CacheAllowed).await
+    else {
+        panic!("the robot is known")
+    };
+    assert_eq!(authenticator.admits(&identity, Some("11.0.0.1".parse().unwrap())), Err(Rejection::Source));
+    assert_eq!(authenticator.admits(&identity, Some("10.9.0.1".parse().unwrap())), Ok(()));
+}
+
+#[tokio::test]
+async fn a_recheck_belongs_to_the_provider_that_vouched() {
+    let (_folder, authenticator) = cheap();
+    let Ok(Verified { identity, .. }) = verify(&authenticator, "alice", "right", Freshness::AskNow).await else { panic!("alice") };
+    let fingerprint = authenticator.fingerprint("people").unwrap();
+    let standing = async |identity: &Identity, fingerprint: &str| match authenticator
+        .recheck(identity, fingerprint, None, &from(None))
+        .await
+        .0
+        .unwrap()
+    {
+        Standing::Good(identity) => identity.username,
+        Standing::Ended(reason) => reason.to_owned(),
+    };
+    assert_eq!(standing(&identity, &fingerprint).await, "alice");
+    assert_eq!(standing(&identity, "another").await, "provider_changed");
+    let elsewhere = Identity { provider: Arc::from("elsewhere"), ..(*identity).clone() };
+    assert_eq!(standing(&elsewhere, &fingerprint).await, "provider_changed");
+    assert_ne!(Some(fingerprint), authenticator.fingerprint("robots"), "the realm is another one");
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_over_is_an_outage() {
+    let (_folder, authenticator) = slow();
+    let late = Circumstances { source: None, deadline: Instant::now() };
+    let result = authenticator.verify("alice", &SecretString::from("right"), &late, Freshness::CacheAllowed).await;
+    assert!(word(&result).starts_with("provider `people` cannot be asked: no "), "{}", word(&result));
+}
+
+#[test]
+fn reports_name_every_provider_realm_and_file() {
+    let (_folder, authenticator) = cheap();
+    let realms: Vec<String> =
+        authenticator.realms().iter().map(|realm| format!("{} {} {:?}", realm.name, realm.ignore_case, realm.providers)).collect();
+    assert_eq!(realms, [r#"corp false ["people"]"#, r#"robots false ["robots"]"#]);
+    let health: Vec<String> =
+        authenticator.health().iter().map(|it| format!("{} {} {} {:?}", it.name, it.realm, it.kind, it.health)).collect();
+    assert_eq!(health, ["people corp file Up", "robots robots file Up"]);
+    assert!(!format!("{authenticator:?}").contains("$2"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("b.yaml"), "users:\n  - {name: eve, password: \"$2y$10$x\"}\n").unwrap();
+    let configuration = "\
+providers:
+  - {name: a, names: [a], file: {path: missing.yaml}}
+  - {name: b, names: [b], file: {path: b.yaml}}
+";
+    let findings = try_build(folder.path(), configuration).unwrap_err();
+    let messages: Vec<&str> = findings.0.iter().map(|finding| finding.message.as_str()).collect();
+    assert!(
+        matches!(messages[..], [missing, "user `eve` is outside the `names` of provider `b`", "user `eve`: this bcrypt hash is damaged"]
+        if missing.starts_with("cannot read the file")),
+        "{messages:?}"
+    );
+    let findings = try_build(folder.path(), "providers: []\n").unwrap_err();
+    assert_eq!(findings.first().unwrap().message, "there is no provider, so nobody could log in");
+}

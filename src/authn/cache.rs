@@ -1,0 +1,216 @@
+//! What is remembered about credentials: right ones, wrong ones, and those that are being asked for at this moment.
+
+mod flight;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use moka::future::Cache;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
+
+use super::identity::Identity;
+use super::settings::CacheSettings;
+use super::verdict::{Rejection, Renewal, Unavailable};
+use crate::metrics;
+use flight::Flights;
+
+/// A name and a password on their way to certain providers, as an HMAC under a key that dies with the process: a copy
+/// of the memory's digests tests no passwords elsewhere, and nobody can choose names that collide.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Digest(Arc<[u8]>);
+
+/// One look-up: what it is known by, and who is asked first, for messages.
+pub(super) struct LookUp<'a> {
+    pub(super) digest: Digest,
+    pub(super) provider: &'a str,
+    pub(super) freshness: Freshness,
+    /// Nobody waits longer.
+    pub(super) deadline: Instant,
+}
+
+/// Whether a remembered success will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// A success of the last seconds is good enough.
+    CacheAllowed,
+    /// What comes of it lasts, so the provider has to say so now.
+    AskNow,
+}
+
+/// What a look-up came to.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Verified(Arc<Identity>, Option<Renewal>),
+    Refused(Refused),
+}
+
+/// Who refused, and why; nobody and nothing where no provider knows the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) provider: Option<Arc<str>>,
+    pub(super) rejection: Option<Rejection>,
+}
+
+impl Refused {
+    /// Whether the same pair is wrong in a minute too. What an administrator sets right (disabled, locked, expired) has
+    /// to count at once, and was never about the pair.
+    fn is_about_the_pair(&self) -> bool {
+        match self.rejection {
+            None | Some(Rejection::WrongPassword) => true,
+            Some(
+                Rejection::Disabled
+                | Rejection::Locked
+                | Rejection::Expired
+                | Rejection::MustChange
+                | Rejection::Ambiguous
+                | Rejection::Source,
+            ) => false,
+        }
+    }
+}
+
+/// An answer, and whether it was remembered.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) answer: Answer,
+    pub(super) cached: bool,
+}
+
+/// The verified and the rejected, each with a capacity of its own, and the look-ups under way.
+pub(super) struct CredentialCache {
+    key: hmac::Key,
+    /// `None`: every request asks.
+    verified: Option<Cache<Digest, Arc<Identity>>>,
+    rejected: Option<Cache<Digest, Refused>>,
+    flights: Arc<Flights<Result<Found, Unavailable>>>,
+}
+
+impl CredentialCache {
+    pub(super) fn new(settings: &CacheSettings) -> Result<Self, Unspecified> {
+        Ok(Self {
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
+            verified: bounded(settings.verified.value.duration(), settings.max_verified.value),
+            rejected: bounded(settings.rejected.value.duration(), settings.max_rejected.value),
+            flights: Arc::default(),
+        })
+    }
+
+    /// Every part with its length in front, so that no two different look-ups read the same.
+    pub(super) fn digest(&self, route: &[&str], username: &str, password: &SecretString) -> Digest {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&route.len().to_be_bytes());
+        for part in route.iter().chain(&[username, password.expose_secret()]) {
+            context.update(&part.len().to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        Digest(context.sign().as_ref().into())
+    }
+
+    /// The remembered answer, that of an equal look-up under way, or that of `ask`, which runs in a task of its own and
+    /// to its end.
+    pub(super) async fn look_up<Asking>(self: &Arc<Self>, look_up: &LookUp<'_>, ask: impl Fn() -> Asking) -> Result<Found, Unavailable>
+    where
+        Asking: Future<Output = Result<Answer, Unavailable>> + Send + 'static,
+    {
+        let LookUp { digest, provider, freshness, deadline } = look_up;
+        let unanswered = |reason: &str| {
+            Err(Unavailable { provider: (*provider).to_owned(), reason: reason.to_owned(), retry_after: Duration::from_secs(1) })
+        };
+        if let Some(found) = self.remembered(digest, *freshness).await {
+            return Ok(found);
+        }
+        loop {
+            // Also who wants an answer of this moment joins: the provider had not answered when the request came, so the
+            // answer is no older than the request. A hundred equal requests stay one bind, whatever they are for.
+            let (flight, joined) = self.flights.join_or_start(digest, || Arc::clone(self).ask(digest.clone(), *freshness, ask()));
+            if joined {
+                metrics::cache_lookup("verified", "shared");
+            }
+            let found = match timeout_at(*deadline, flight).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(_)) => unanswered("the look-up ended without an answer"),
+                Err(_) => unanswered("no answer before the request's deadline"),
+            };
+            let remembered_success = matches!(&found, Ok(Found { answer: Answer::Verified(..), cached: true }));
+            if !(remembered_success && *freshness == Freshness::AskNow) {
+                return found;
+            }
+        }
+    }
+
+    async fn ask(
+        self: Arc<Self>,
+        digest: Digest,
+        freshness: Freshness,
+        asking: impl Future<Output = Result<Answer, Unavailable>>,
+    ) -> Result<Found, Unavailable> {
+        // A look-up that ended between the first look and this start has left its answer.
+        if let Some(found) = self.look(&digest, freshness).await {
+            return Ok(found);
+        }
+        let answer = asking.await?;
+        self.keep(digest, &answer).await;
+        Ok(Found { answer, cached: false })
+    }
+
+    /// [`CredentialCache::look`], counted.
+    async fn remembered(&self, digest: &Digest, freshness: Freshness) -> Option<Found> {
+        let found = self.look(digest, freshness).await;
+        let (verified, rejected) = match &found {
+            Some(Found { answer: Answer::Verified(..), .. }) => ("hit", None),
+            Some(Found { answer: Answer::Refused(_), .. }) => ("miss", Some("hit")),
+            None => ("miss", Some("miss")),
+        };
+        if freshness == Freshness::CacheAllowed {
+            metrics::cache_lookup("verified", verified);
+        }
+        if let Some(rejected) = rejected {
+            metrics::cache_lookup("rejected", rejected);
+        }
+        found
+    }
+
+    async fn look(&self, digest: &Digest, freshness: Freshness) -> Option<Found> {
+        if let (Freshness::CacheAllowed, Some(verified)) = (freshness, &self.verified)
+            && let Some(identity) = verified.get(digest).await
+        {
+            return Some(Found { answer: Answer::Verified(identity, None), cached: true });
+        }
+        let refused = self.rejected.as_ref()?.get(digest).await?;
+        Some(Found { answer: Answer::Refused(refused), cached: true })
+    }
+
+    /// The newest answer takes the place of an older one, whichever it was.
+    async fn keep(&self, digest: Digest, answer: &Answer) {
+        match answer {
+            Answer::Verified(identity, _) => {
+                if let Some(rejected) = &self.rejected {
+                    rejected.invalidate(&digest).await;
+                }
+                if let Some(verified) = &self.verified {
+                    verified.insert(digest, Arc::clone(identity)).await;
+                }
+            }
+            Answer::Refused(refused) => {
+                if let Some(verified) = &self.verified {
+                    verified.invalidate(&digest).await;
+                }
+                if let Some(rejected) = self.rejected.as_ref().filter(|_| refused.is_about_the_pair()) {
+                    rejected.insert(digest, refused.clone()).await;
+                }
+            }
+        }
+    }
+}
+
+fn bounded<V: Clone + Send + Sync + 'static>(lifetime: Duration, capacity: u64) -> Option<Cache<Digest, V>> {
+    (!lifetime.is_zero()).then(|| Cache::builder().max_capacity(capacity).time_to_live(lifetime).build())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Every key parses, and what is not live yet is refused by name.
+
+use super::*;
+use crate::source::{Diagnostics, SourceFile};
+
+const EVERY_KEY: &str = r#"
+preset: active_directory
+servers: [ldaps://dc1.corp.example, {url: ldaps://dr.corp.example, priority: 10}]
+discovery: {domain: corp.example}
+allow_plaintext: false
+tls: {ca: {file: ca.pem}, server_name: null, certificate: a.crt, key: a.key, min_version: "1.2"}
+service_account: {dn: "CN=svc-narrows,OU=Service,DC=corp,DC=example", password: {file: ldap-password}}
+user: {bind: template, template: "uid={username},dc=x", upn_suffix: corp.example, bases: ["OU=Staff,DC=corp,DC=example"], scope: sub, filter: "(sAMAccountName={username})", username: sAMAccountName, id: objectGUID}
+groups: {strategy: token_groups, bases: ["OU=Groups,DC=corp,DC=example"], filter: null, name: sAMAccountName, nested: {depth: 8, count: 2000}, age: 60s}
+accounts: {must_change: allow, grace: deny}
+timeouts: {connect: 2s, tls: 2s, bind: 3s, search: 3s}
+pool: {search: 2, in_flight: 64, bind: 16, max_age: 10m, max_operations: 7}
+"#;
+
+const MINIMAL: &str = r#"
+servers: ["ldaps://ldap.corp.example"]
+service_account: {dn: "cn=narrows,dc=corp,dc=example", password: {file: ldap-password}}
+user: {bases: "ou=people,dc=corp,dc=example"}
+"#;
+
+/// Place and message of every finding, one a line.
+fn findings(text: &str) -> String {
+    let file = SourceFile::new("narrows.yaml", text);
+    let mut findings = Diagnostics::default();
+    match file.parse::<LdapSettings>() {
+        Ok(settings) => settings.check(&file, &mut findings),
+        Err(finding) => findings.push(finding),
+    }
+    let lines: Vec<String> = findings.0.iter().map(|finding| finding.summary().trim_start_matches("narrows.yaml:").to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The minimal settings with one line more or another one.
+fn check(key: &str, line: &str, expected: &str) {
+    let kept = MINIMAL.lines().filter(|old| !old.starts_with(&format!("{key}:")));
+    let text = kept.chain([line]).collect::<Vec<_>>().join("\n");
+    let shown = findings(&text);
+    assert!(
+        if expected.is_empty() { shown.is_empty() } else { shown.contains(expected) },
+        "{line}\n--- expected\n{expected}\n--- got\n{shown}"
+    );
+}
+
+#[test]
+fn every_key_parses_and_those_to_come_are_refused_by_name() {
+    let shown = findings(EVERY_KEY);
+    for expected in [
+        "2:9: `preset` is not available yet",
+        "4:12: `discovery` is not available yet",
+        "3:37: more than one server is not available yet",
+        "6:59: `tls.certificate` is not available yet",
+        "6:71: `tls.key` is not available yet",
+        "8:14: `bind: template` is not available yet",
+        "8:34: `template` is not available yet",
+        "8:69: `upn_suffix` is not available yet",
+        "9:20: `strategy: token_groups` is not available yet",
+        "9:119: `nested` is not available yet",
+        "10:25: another `must_change` than the default is not available yet",
+        "12:74: another `pool.max_operations` than the default is not available yet",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n--- got\n{shown}");
+    }
+    assert_eq!(shown.lines().count(), 12, "{shown}");
+}
+
+#[test]
+fn the_defaults_fit_openldap() {
+    assert_eq!(findings(MINIMAL), "");
+    let settings: LdapSettings = SourceFile::new("x.yaml", MINIMAL).parse().unwrap();
+    assert_eq!(settings.user.filter.value, "(&(objectClass=inetOrgPerson)(uid={username}))");
+    assert_eq!(settings.user.id.value, "entryUUID");
+    assert_eq!(settings.groups.strategy.value, GroupStrategy::Memberof);
+}
+
+#[test]
+fn a_server_is_reached_by_tls_or_by_a_plain_word() {
+    check("servers", "servers: [\"ldap://ldap.corp.example\"]", "");
+    check("servers", "servers: [{url: ldaps://h, priority: 0}]", "");
+    check("servers", "servers: [{url: ldaps://h, priority: 3}]", "`priority` is not available yet");
+    check("servers", "servers: [{url: ldaps://h, weight: 3}]", "weight");
+    check("servers", "servers: []", "names no server");
+    check("servers", "servers: [\"ldap://u:p@h\"]", "a host and a port, nothing else");
+    check("servers", "servers: [\"http://h\"]", "ldap:// or ldaps://");
+    check("servers", "servers: [\"ldap://h\"]\nallow_plaintext: true", "passwords travel readable");
+    check("servers", "servers: [\"ldap://h\"]\nallow_plaintext: true\ntls: {ca: {file: ca.pem}}", "`tls` does nothing");
+    check("allow_plaintext", "allow_plaintext: true", "does nothing for ldaps://");
+    check("tls", "tls: {min_version: 1.3, server_name: ldap.corp.example}", "");
+    check("tls", "tls: {min_version: \"1.1\"}", "1.1");
+    check("tls", "tls: {server_name: \"a b\"}", "not a name");
+    check("tls", "tls: {insecure: true}", "insecure");
+}
+
+#[test]
+fn a_service_account_has_a_name_and_a_password() {
+    check("service_account", "service_account: external", "`service_account: external` is not available yet");
+    check("service_account", "service_account: anonymous", "`service_account: anonymous` is not available yet");
+    check("service_account", "service_account: nobody", "nobody");
+    check("service_account", "service_account: {dn: \"\", password: {env: P}}", "DN is empty");
+    check("service_account", "service_account: {dn: narrows, password: {env: P}}", "is not a DN");
+    check("service_account", "service_account: {dn: narrows@corp.example, password: {env: P}}", "");
+    check("service_account", "service_account: {dn: cn=a, password: hunter2}", "stands in the configuration");
+    check("service_account", "service_account: {dn: cn=a}", "password");
+    check("service_account", "service_account: {dn: cn=a, password: {env: P}, dn: cn=b}", "dn");
+}
+
+#[test]
+fn a_filter_and_its_bases_are_proven_before_anybody_is_asked() {
+    check("user", "user: {bases: []}", "names no base");
+    check("user", "user: {bases: [\"\"]}", "may not be empty");
+    check("user", "user: {bases: [people]}", "is not a DN");
+    check("user", "user: {bases: [dc=x], filter: \"(uid=alice)\"}", "has no {username}");
+    check("user", "user: {bases: [dc=x], filter: \"(uid={user})\"}", "is not a variable");
+    check("user", "user: {bases: [dc=x], filter: \"(uid={username}\"}", "not a filter");
+    check("user", "user: {bases: [dc=x], username: \"u i d\"}", "is not the name of an attribute");
+    check("user", "user: {bases: [dc=x], scope: one, bind: search}", "");
+    check("user", "user: {bases: [dc=x], scope: base}", "base");
+    check("groups", "groups: {strategy: member}", "needs `groups.bases`");
+    check("groups", "groups: {strategy: member, bases: dc=x, filter: \"(objectClass=groupOfNames)\", name: ou}", "");
+    check("groups", "groups: {bases: []}", "names no base");
+    check("groups", "groups: {filter: \"(cn={username})\"}", "knows no variables");
+    check("groups", "groups: {filter: \"(cn=\"}", "not a filter");
+    check("groups", "groups: {strategy: none, age: 5m}", "`age`");
+    check("groups", "groups: {strategy: memberof, nested: {depth: 2}}", "`nested` is not available yet");
+    check("timeouts", "timeouts: {bind: 0s}", "between 50ms and 1m");
+    check("timeouts", "timeouts: {connect: 500ms}", "");
+    check("pool", "pool: {search: 2}", "");
+}

@@ -1,0 +1,165 @@
+//! The way to a directory: TCP, StartTLS and TLS are ours, so that every byte can be looked at before ldap3 parses it.
+//! ldap3 gets one end of a socket pair; a task carries whole messages between the pair and the directory.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::ber::{BerError, Elements, unsigned};
+use super::endpoint::{Endpoint, Security};
+use super::frame;
+use super::tls::TlsClient;
+use super::trouble::Trouble;
+
+/// `ExtendedRequest` number 1 with the name 1.3.6.1.4.1.1466.20037 (RFC 4511 §4.14.1).
+const START_TLS: &[u8; 31] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+
+/// Why a connection ended, told by the task that carries it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending(Arc<Mutex<Option<String>>>);
+
+impl Ending {
+    /// The reason, if the connection ended.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    fn set(&self, reason: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+}
+
+/// Opens TCP within `connect` and, as the endpoint demands, TLS within `tls`. The carrying task lives in `tasks`.
+pub(super) async fn open(
+    endpoint: &Endpoint,
+    tls: Option<&TlsClient>,
+    connect: Instant,
+    tls_timeout: impl FnOnce() -> Instant,
+    tasks: &mut JoinSet<()>,
+) -> Result<(StdUnixStream, Ending), Trouble> {
+    let mut stream = tcp(endpoint, connect).await?;
+    let (inner, outer) = UnixStream::pair().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
+    let inner = inner.into_std().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
+    let ending = Ending::default();
+    match (endpoint.security, tls) {
+        (Security::None, _) => {
+            tasks.spawn(carry(stream, outer, ending.clone()));
+        }
+        (Security::Tls | Security::StartTls, None) => return Err(Trouble::new("tls", "TLS is demanded and not configured")),
+        (security @ (Security::Tls | Security::StartTls), Some(tls)) => {
+            let until = tls_timeout();
+            if security == Security::StartTls {
+                timeout_at(until, start_tls(&mut stream)).await.map_err(|_| Trouble::timeout("tls"))??;
+            }
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+            let handshake = timeout_at(until, connector.connect(tls.name.clone(), stream));
+            let protected = handshake.await.map_err(|_| Trouble::timeout("tls"))?.map_err(|error| {
+                let hint = if error.kind() == ErrorKind::UnexpectedEof { " (does this port speak TLS?)" } else { "" };
+                Trouble::new("tls", format!("{error}{hint}"))
+            })?;
+            tasks.spawn(carry(protected, outer, ending.clone()));
+        }
+    }
+    Ok((inner, ending))
+}
+
+/// Connects to the first address that answers; no address may use up the time of those behind it.
+async fn tcp(endpoint: &Endpoint, until: Instant) -> Result<TcpStream, Trouble> {
+    let found = timeout_at(until, tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))).await;
+    let addresses: Vec<SocketAddr> = found
+        .map_err(|_| Trouble::new("connect", "no answer from DNS in time"))?
+        .map_err(|error| Trouble::new("connect", format!("cannot resolve `{}`: {error}", endpoint.host)))?
+        .collect();
+    let mut last = Trouble::new("connect", format!("`{}` has no address", endpoint.host));
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+        let now = Instant::now();
+        let share = now + until.saturating_duration_since(now) / left;
+        match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return prepared(stream).map_err(|error| Trouble::new("connect", format!("{address}: {error}"))),
+            Ok(Err(error)) => last = Trouble::new("connect", format!("{address}: {error}")),
+            Err(_) => last = Trouble::new("connect", format!("{address}: no answer in time")),
+        }
+    }
+    Err(last)
+}
+
+/// No delay (a bind over TLS takes 40 ms longer with it), and a peer that vanished is noticed.
+fn prepared(stream: TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+/// Asks for TLS and reads the one answer, not a byte more: whatever somebody put behind it is taken for TLS and fails there.
+async fn start_tls(stream: &mut TcpStream) -> Result<(), Trouble> {
+    stream.write_all(START_TLS).await.map_err(|error| Trouble::new("tls", error.to_string()))?;
+    let answer = frame::read(stream).await.map_err(|error| Trouble::new("tls", error.to_string()))?;
+    match start_tls_code(&answer) {
+        Ok(0) => Ok(()),
+        Ok(code) => Err(Trouble::code("tls", code, "the directory refuses StartTLS")),
+        Err(error) => Err(Trouble::new("tls", format!("the answer to StartTLS cannot be read: {error}"))),
+    }
+}
+
+/// The result code of an `ExtendedResponse` number 1.
+fn start_tls_code(answer: &[u8]) -> Result<u32, BerError> {
+    let mut message = Elements::of(Elements::of(answer).expect(0x30)?);
+    if unsigned(message.expect(0x02)?)? != 1 {
+        return Err(BerError::Malformed);
+    }
+    unsigned(Elements::of(message.expect(0x78)?).expect(0x0a)?)
+}
+
+/// Carries messages until either side ends.
+async fn carry(directory: impl AsyncRead + AsyncWrite, client: UnixStream, ending: Ending) {
+    let (from_directory, mut to_directory) = tokio::io::split(directory);
+    let (mut from_client, mut to_client) = client.into_split();
+    let mut from_directory = BufReader::new(Box::pin(from_directory));
+    let answers = async {
+        loop {
+            match frame::read(&mut from_directory).await {
+                Ok(message) => {
+                    if let Err(error) = to_client.write_all(&message).await {
+                        return error.to_string();
+                    }
+                }
+                Err(error) => return error.to_string(),
+            }
+        }
+    };
+    let requests = async {
+        match tokio::io::copy(&mut from_client, &mut to_directory).await {
+            Ok(_) => "closed".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let reason = tokio::select! {
+        reason = answers => reason,
+        reason = requests => reason,
+    };
+    // Set before the sockets are dropped, so that whoever sees the end can read why.
+    ending.set(reason);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_start_tls_is_read_strictly() {
+        assert_eq!(start_tls_code(b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00"), Ok(0));
+        assert_eq!(start_tls_code(b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00"), Ok(52));
+        // Another message number, another operation, a notice of disconnection.
+        assert!(start_tls_code(b"\x30\x0c\x02\x01\x02\x78\x07\x0a\x01\x00\x04\x00\x04\x00").is_err());
+        assert!(start_tls_code(b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00").is_err());
+        assert!(start_tls_code(b"\x30\x0c\x02\x01\x00\x78\x07\x0a\x01\x00\x04\x00\x04\x00").is_err());
+    }
+}
