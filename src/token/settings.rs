@@ -1,10 +1,14 @@
-//! `services` and `signing` of the configuration.
+//! `services` and `signing` of the configuration, as written; [`ServiceSettings::check`] and the other checks say what is wrong.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::source::{Located, Period};
+
+mod check;
+
+pub use check::check_services;
 
 /// One registry that tokens are signed for.
 #[derive(Clone, Debug, Deserialize)]
