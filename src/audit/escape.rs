@@ -1,0 +1,93 @@
+//! Text of strangers made fit for a line and for a terminal.
+
+use std::fmt::Write;
+
+/// Marks where a text was cut.
+const CUT: char = '…';
+
+/// The inside of a JSON string of at most `limit` bytes: quotes, backslashes, and every character that is invisible,
+/// moves the cursor, or turns the direction of text (Unicode TR36 §3.1, "Trojan Source") as `\u….`.
+pub(super) fn json(text: &str, limit: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(limit));
+    for character in text.chars() {
+        let before = shown.len();
+        push(&mut shown, character);
+        // Room for the mark stays free until the last character is in.
+        if shown.len() > limit.saturating_sub(CUT.len_utf8()) && !fits(text, limit) {
+            shown.truncate(before);
+            shown.push(CUT);
+            break;
+        }
+    }
+    shown
+}
+
+/// A text with such characters escaped, for terminals and tables.
+pub fn escaped(text: &str) -> String {
+    json(text, usize::MAX)
+}
+
+fn fits(text: &str, limit: usize) -> bool {
+    let mut shown = String::new();
+    text.chars().all(|character| {
+        push(&mut shown, character);
+        shown.len() <= limit
+    })
+}
+
+fn push(shown: &mut String, character: char) {
+    match character {
+        '"' => shown.push_str("\\\""),
+        '\\' => shown.push_str("\\\\"),
+        _ if character.is_control() || is_hidden(character) => {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+        _ => shown.push(character),
+    }
+}
+
+/// Characters that are no control characters and yet change how others look, or look like nothing: Unicode's category
+/// Cf, the separators of lines and paragraphs, and the fillers and selectors without a shape.
+fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(escaped(text), expected, "{text:?}");
+        let read: String = serde_json::from_str(&format!("\"{}\"", escaped(text))).unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelled_out() {
+        check("alice", "alice");
+        check("müller 日本 🚢", "müller 日本 🚢");
+        check("a\"b\\c", "a\\\"b\\\\c");
+        check("a\nb\r\t\0", "a\\u000ab\\u000d\\u0009\\u0000");
+        check("\u{1b}[31m\u{7f}\u{9b}", "\\u001b[31m\\u007f\\u009b");
+        check("\u{202e}evil\u{2066}\u{200f}", "\\u202eevil\\u2066\\u200f");
+        check("\u{2028}\u{feff}\u{200b}", "\\u2028\\ufeff\\u200b");
+        check("\u{e0041}", "\\udb40\\udc41");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(json("12345", 5), "12345");
+        assert_eq!(json("123456", 5), "12…");
+        assert_eq!(json("\n\n\n", 12), "\\u000a…");
+        assert_eq!(json("üüü", 6), "üüü");
+        assert_eq!(json("üüüü", 6), "ü…");
+    }
+}
