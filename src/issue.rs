@@ -1,103 +1,234 @@
 //! The path of a token request: authenticate → decide → sign → audit. Knows no HTTP.
 
-use std::net::IpAddr;
+mod authenticate;
+mod record;
+mod request;
+mod turns;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::time::Instant;
 
-use crate::authn::credentials::Credentials;
-use crate::clock::Timestamp;
-use crate::registry::ScopeRequest;
+pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+pub use turns::Turns;
 
-/// One request for a token, as the edge understood it.
+use self::authenticate::Proof;
+use self::record::Record;
+use crate::audit::Audit;
+use crate::authn::authenticator::Authenticator;
+use crate::authn::identity::Principal;
+use crate::authn::verdict::Circumstances;
+use crate::authz::{Context, Decision, Policy};
+use crate::clock::Clock;
+use crate::metrics;
+use crate::registry::ResourceScope;
+use crate::token::identity_token::{IdentityTokens, Recheck};
+use crate::token::settings::ServiceSettings;
+use crate::token::{Claims, Keys, TokenId, lifetime};
+
+/// How long a client waits before it asks again when one of our own parts failed.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Everything that one request needs, of one generation: a request sees one and the same from its start to its end.
 #[derive(Debug)]
-pub struct TokenRequest {
-    /// The registry that the token is for; `None` where the client did not say.
-    pub service: Option<String>,
-    /// What is asked for.
-    pub scopes: ScopeRequest,
-    /// What the client proved itself with.
-    pub credentials: Credentials,
-    /// How the credentials came; a refresh grant gets its identity token back.
-    pub grant: GrantType,
-    /// Whether an identity token is wanted (`offline_token=true`, `access_type=offline`).
-    pub offline: bool,
-    /// Whose request it is.
-    pub client: Client,
-    /// The id of this request in logs, audit and the answer's header.
-    pub id: String,
-    /// When the request was received; deadline and rejection floor count from here.
-    pub received: Instant,
+pub struct Issuer {
+    /// Counts the reloads; stands in every audit event.
+    pub generation: u64,
+    /// The registries by name.
+    pub services: BTreeMap<String, ServiceSettings>,
+    /// The rules.
+    pub policy: Arc<Policy>,
+    /// The providers and what they answered lately.
+    pub authenticator: Arc<Authenticator>,
+    /// The logins that docker keeps.
+    pub identity_tokens: Arc<IdentityTokens>,
+    /// Re-checks under way, one for each login.
+    pub rechecks: Arc<Turns>,
+    /// What tokens are signed with.
+    pub keys: Arc<Keys>,
+    /// Where decisions are written.
+    pub audit: Arc<Audit>,
+    /// The time.
+    pub clock: Clock,
+    /// The whole of a request, directory included.
+    pub request_deadline: Duration,
+    /// A refusal of credentials leaves no earlier than this after its request came.
+    pub rejection_floor: Duration,
 }
 
-/// How the credentials of a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GrantType {
-    /// `GET` with Basic credentials or none.
-    Basic,
-    /// `POST` with `grant_type=password`.
-    Password,
-    /// `POST` with `grant_type=refresh_token`.
-    RefreshToken,
-}
+impl Issuer {
+    /// Answers one token request. Every outcome is written to the audit before it leaves; a grant that cannot be
+    /// written is not given.
+    pub async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
+        let mut record = Record::of_token(self, &request);
+        let result = self.sign_for(&request, &mut record).await;
+        self.conclude(record, result, &request).await
+    }
 
-/// Where a request came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// The peer's address, or the one that a trusted proxy named.
-    pub address: IpAddr,
-    /// Whether the address may be believed: a direct peer, or named by a trusted proxy.
-    pub trusted: bool,
-}
+    /// Says who somebody is and what they would be granted; signs nothing.
+    pub async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
+        let request = TokenRequest {
+            service: request.service,
+            scopes: request.scopes,
+            credentials: request.credentials,
+            grant: GrantType::Basic,
+            offline: false,
+            client: request.client,
+            id: request.id,
+            received: request.received,
+        };
+        let mut record = Record::of_token(self, &request);
+        record.is_a_question();
+        let result = self.describe(&request, &mut record).await;
+        self.conclude(record, result, &request).await
+    }
 
-impl Client {
-    /// The address where it can be believed.
-    pub fn source(&self) -> Option<IpAddr> {
-        self.trusted.then_some(self.address)
+    /// Ends an identity token; an unknown one is no error (RFC 7009 §2.2).
+    pub async fn revoke(&self, token: &SecretString) -> Result<(), Refusal> {
+        match self.identity_tokens.revoke(token).await {
+            Ok(known) => {
+                tracing::info!(known, "an identity token was revoked by its holder");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "an identity token could not be revoked");
+                Err(Refusal::Unavailable { retry_after: RETRY_AFTER })
+            }
+        }
+    }
+
+    /// A request that the edge refused before it meant anything: counted and written, never more.
+    pub async fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
+        let event = record::invalid(self, id, client, reason);
+        if let Err(error) = self.audit.record(&event).await {
+            tracing::error!(error = %error, request_id = id, "the audit event could not be written");
+        }
+        metrics::token_request(event.outcome.as_str(), Duration::ZERO);
+    }
+
+    async fn sign_for(&self, request: &TokenRequest, record: &mut Record) -> Result<Issued, Refusal> {
+        let service = self.service(request.service.as_deref(), record)?;
+        let proof = self.authenticate(request, service, record).await?;
+        let decision = self.decide(&proof.principal, service, request, record);
+        if proof.principal == Principal::Anonymous && decision.is_empty() {
+            return Err(Refusal::AuthenticationRequired);
+        }
+        let refresh_token = self.identity_token(request, service, &proof).await?;
+        self.sign(service, &proof.principal, &decision, refresh_token, record)
+    }
+
+    async fn describe(&self, request: &TokenRequest, record: &mut Record) -> Result<Who, Refusal> {
+        let service = self.service(request.service.as_deref(), record)?;
+        let proof = self.authenticate(request, service, record).await?;
+        let Principal::Identified(identity) = &proof.principal else { return Err(Refusal::AuthenticationRequired) };
+        let decision = self.decide(&proof.principal, service, request, record);
+        Ok(Who {
+            username: identity.username.clone(),
+            realm: identity.realm.to_string(),
+            groups: self.policy.mentioned_groups(identity),
+            granted: scopes_of(&decision),
+        })
+    }
+
+    /// The registry that a request names; the only one where it names none (protocol.md R9).
+    fn service(&self, name: Option<&str>, record: &mut Record) -> Result<&ServiceSettings, Refusal> {
+        let service = match name {
+            Some(name) if !name.is_empty() => self.services.get(name).ok_or(Refusal::UnknownService)?,
+            Some(_) | None if self.services.len() == 1 => self.services.values().next().ok_or(Refusal::MissingService)?,
+            Some(_) | None => return Err(Refusal::MissingService),
+        };
+        record.service(&service.name.value);
+        Ok(service)
+    }
+
+    fn circumstances(&self, request: &TokenRequest) -> Circumstances {
+        Circumstances { source: request.client.source(), deadline: request.received + self.request_deadline }
+    }
+
+    fn decide(&self, principal: &Principal, service: &ServiceSettings, request: &TokenRequest, record: &mut Record) -> Decision {
+        let context = Context { service: &service.name.value, now: self.clock.now(), source: request.client.source() };
+        let decision = self.policy.decide(principal, &request.scopes.scopes, &context);
+        record.decided(&decision);
+        decision
+    }
+
+    /// The identity token that goes back: a new one only where the password was proven by this very request, the
+    /// presented one where one was presented, none unless somebody asked.
+    async fn identity_token(
+        &self,
+        request: &TokenRequest,
+        service: &ServiceSettings,
+        proof: &Proof,
+    ) -> Result<Option<SecretString>, Refusal> {
+        if let Some(presented) = &proof.presented {
+            let wanted = request.offline || request.grant == GrantType::RefreshToken;
+            return Ok(wanted.then(|| presented.clone()));
+        }
+        let (Principal::Identified(identity), true, true) = (&proof.principal, request.offline, proof.fresh) else { return Ok(None) };
+        let Some(fingerprint) = self.authenticator.fingerprint(&identity.provider) else { return Ok(None) };
+        let (service, renewal) = (&service.name.value, proof.renewal.clone());
+        let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, Recheck::ByProvider).await;
+        minted.map(Some).map_err(|error| {
+            tracing::error!(error = %error, "an identity token could not be stored");
+            Refusal::Unavailable { retry_after: RETRY_AFTER }
+        })
+    }
+
+    fn sign(
+        &self,
+        service: &ServiceSettings,
+        principal: &Principal,
+        decision: &Decision,
+        refresh_token: Option<SecretString>,
+        record: &mut Record,
+    ) -> Result<Issued, Refusal> {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(service = %service.name.value, error = %error, "a token could not be signed");
+            Refusal::Unavailable { retry_after: RETRY_AFTER }
+        };
+        let signer = self.keys.signer(&service.name.value).ok_or_else(|| failed(&"the service has no key"))?;
+        let id = TokenId::random().map_err(|error| failed(&error))?;
+        let (issued_at, access) = (self.clock.now(), decision.access());
+        let expires_in = lifetime(&service.token_ttl, &access);
+        record.signed(id.as_str());
+        let claims = Claims {
+            issuer: service.issuer.value.clone(),
+            subject: match principal {
+                Principal::Anonymous => String::new(),
+                Principal::Identified(identity) => self.policy.subject(identity),
+            },
+            audience: service.name.value.clone(),
+            issued: issued_at,
+            lifetime: expires_in,
+            id,
+            access,
+        };
+        let token = signer.sign(&claims).map_err(|error| failed(&error))?;
+        Ok(Issued { token: SecretString::from(token), expires_in, issued_at, scope: scopes_of(decision).join(" "), refresh_token })
+    }
+
+    /// Writes the audit event, counts the answer, and holds a rejection back until its floor.
+    async fn conclude<T>(&self, record: Record, result: Result<T, Refusal>, request: &TokenRequest) -> Result<T, Refusal> {
+        let event = record.into_event(result.as_ref().err(), self.clock.now(), request.received.elapsed());
+        let written = self.audit.record(&event).await;
+        if let Err(error) = &written {
+            tracing::error!(error = %error, request_id = %request.id, "the audit event could not be written");
+        }
+        let result = match (result, written) {
+            (Ok(_), Err(_)) => Err(Refusal::Unavailable { retry_after: RETRY_AFTER }),
+            (result, _) => result,
+        };
+        metrics::token_request(event.outcome.as_str(), request.received.elapsed());
+        if result.as_ref().is_err_and(Refusal::is_rejection) {
+            tokio::time::sleep_until(request.received + self.rejection_floor).await;
+        }
+        result
     }
 }
 
-/// A signed answer.
-#[derive(Debug)]
-pub struct Issued {
-    /// The registry token.
-    pub token: SecretString,
-    /// Seconds that it lives from `issued_at`.
-    pub expires_in: u32,
-    /// When it was issued.
-    pub issued_at: Timestamp,
-    /// What was granted, as scopes joined by spaces.
-    pub scope: String,
-    /// The identity token, where one was asked for or presented.
-    pub refresh_token: Option<SecretString>,
-}
-
-/// Why no token was signed. The edge turns each into a status; nothing here names a user or quotes a directory.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Wrong, unknown, disabled, or not to be told apart: one answer for all of them.
-    #[error("invalid username or password")]
-    Rejected,
-    /// The password was right, but the account cannot be used; the text says what to do next.
-    #[error("{0}")]
-    RejectedWithAdvice(&'static str),
-    /// The identity token is unknown, ended or for another service.
-    #[error("the saved login has ended: run docker login again")]
-    LoginEnded,
-    /// Nothing was presented, and nothing that was asked for is public.
-    #[error("authentication required: run docker login")]
-    AuthenticationRequired,
-    /// The service is not one of ours.
-    #[error("unknown service")]
-    UnknownService,
-    /// No service was named and there are several.
-    #[error("the service parameter is missing")]
-    MissingService,
-    /// A directory, the store or the keys could not be asked.
-    #[error("the directory cannot be asked at the moment: try again shortly")]
-    Unavailable {
-        /// When it makes sense to ask again.
-        retry_after: Duration,
-    },
+/// What was granted, as scopes.
+fn scopes_of(decision: &Decision) -> Vec<String> {
+    decision.access().into_iter().map(|(resource, actions)| ResourceScope { resource, actions }.to_string()).collect()
 }

@@ -1,0 +1,162 @@
+//! Who asks: each kind of credentials by its own way, none of which falls through to another.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::record::Record;
+use super::{GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest};
+use crate::authn::authenticator::{Denied, Freshness};
+use crate::authn::credentials::Credentials;
+use crate::authn::identity::{Identity, Method, Principal};
+use crate::authn::verdict::{Renewal, Standing, Unavailable};
+use crate::token::identity_token::{PresentError, Presented};
+use crate::token::settings::ServiceSettings;
+
+/// Who asks, and how that was proven.
+pub(super) struct Proof {
+    /// The asker.
+    pub(super) principal: Principal,
+    /// Whether the provider proved the password for this very request, not a cache for an earlier one.
+    pub(super) fresh: bool,
+    /// What the provider wants back at a later re-check.
+    pub(super) renewal: Option<Renewal>,
+    /// The identity token that was presented.
+    pub(super) presented: Option<SecretString>,
+}
+
+impl Issuer {
+    pub(super) async fn authenticate(
+        &self,
+        request: &TokenRequest,
+        service: &ServiceSettings,
+        record: &mut Record,
+    ) -> Result<Proof, Refusal> {
+        match &request.credentials {
+            Credentials::Anonymous => Ok(Proof { principal: Principal::Anonymous, fresh: false, renewal: None, presented: None }),
+            Credentials::Password { username, password } => self.by_password(request, username, password, record).await,
+            Credentials::IdentityToken(token) => self.by_identity_token(request, service, token, record).await,
+            Credentials::LoginCode(_) => {
+                record.rejected("login_code");
+                Err(Refusal::Rejected)
+            }
+            Credentials::WorkloadToken(_) => {
+                record.rejected("workload_token");
+                Err(Refusal::Rejected)
+            }
+            Credentials::Unusable(reason) => {
+                record.rejected(reason);
+                Err(if request.grant == GrantType::RefreshToken { Refusal::LoginEnded } else { Refusal::Rejected })
+            }
+        }
+    }
+
+    async fn by_password(
+        &self,
+        request: &TokenRequest,
+        username: &str,
+        password: &SecretString,
+        record: &mut Record,
+    ) -> Result<Proof, Refusal> {
+        let freshness = if request.offline { Freshness::AskNow } else { Freshness::CacheAllowed };
+        record.typed(&self.audit, username);
+        match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
+            Ok(verified) => {
+                record.identified(&self.policy, &verified.identity, verified.cached);
+                let fresh = !verified.cached;
+                Ok(Proof { principal: Principal::Identified(verified.identity), fresh, renewal: verified.renewal, presented: None })
+            }
+            Err(Denied::Rejected { provider, reason, advice, cached }) => {
+                record.refused_by(provider.as_deref(), username, reason, cached);
+                Err(advice.map_or(Refusal::Rejected, Refusal::RejectedWithAdvice))
+            }
+            Err(Denied::Unavailable(error)) => Err(unavailable(&error, record)),
+        }
+    }
+
+    async fn by_identity_token(
+        &self,
+        request: &TokenRequest,
+        service: &ServiceSettings,
+        token: &SecretString,
+        record: &mut Record,
+    ) -> Result<Proof, Refusal> {
+        let mut presented = self.present(token, service, record).await?;
+        let mut turn = None;
+        if presented.needs_recheck {
+            turn = self.rechecks.take(&presented.id, self.circumstances(request).deadline).await;
+            // Whoever had the turn before may have looked already.
+            presented = self.present(token, service, record).await?;
+        }
+        let identity = self.standing(request, &presented, record).await?;
+        drop(turn);
+        self.identity_tokens.used(&presented).await;
+        let identity = Identity { method: Method::IdentityToken, ..identity };
+        record.identified(&self.policy, &identity, !presented.needs_recheck);
+        if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
+            record.rejected(rejection.as_str());
+            return Err(Refusal::LoginEnded);
+        }
+        Ok(Proof { principal: Principal::Identified(Arc::new(identity)), fresh: false, renewal: None, presented: Some(token.clone()) })
+    }
+
+    async fn present(&self, token: &SecretString, service: &ServiceSettings, record: &mut Record) -> Result<Presented, Refusal> {
+        match self.identity_tokens.present(token, &service.name.value).await {
+            Ok(presented) => {
+                record.identified(&self.policy, &presented.identity, !presented.needs_recheck);
+                Ok(presented)
+            }
+            Err(error) => Err(not_presented(&error, record)),
+        }
+    }
+
+    /// The owner of an identity token as of a look that is recent enough; a look that says no ends the token.
+    async fn standing(&self, request: &TokenRequest, presented: &Presented, record: &mut Record) -> Result<Identity, Refusal> {
+        let current = self.authenticator.fingerprint(&presented.identity.provider);
+        let (standing, renewal) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
+            (Ok(Standing::Ended("provider_changed")), None)
+        } else if presented.needs_recheck {
+            let (circumstances, renewal) = (self.circumstances(request), presented.renewal.clone());
+            self.authenticator.recheck(&presented.identity, &presented.fingerprint, renewal, &circumstances).await
+        } else {
+            return Ok(presented.identity.clone());
+        };
+        if let (Err(_), Some(renewal)) = (&standing, &renewal) {
+            self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
+        }
+        match standing {
+            Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, renewal).await {
+                Ok(()) => Ok(identity),
+                Err(error) => Err(not_presented(&error, record)),
+            },
+            Ok(Standing::Ended(reason)) => {
+                record.rejected(reason);
+                if let Err(error) = self.identity_tokens.end(presented, reason).await {
+                    // It is refused now and looked at again the next time.
+                    tracing::error!(error = %error, reason, "the end of an identity token could not be stored");
+                }
+                Err(Refusal::LoginEnded)
+            }
+            Err(error) => Err(unavailable(&error, record)),
+        }
+    }
+}
+
+/// A token that does not hold is a refusal; one that cannot be looked up is an outage.
+fn not_presented(error: &PresentError, record: &mut Record) -> Refusal {
+    match error {
+        PresentError::Ended(reason) => {
+            record.rejected(reason);
+            Refusal::LoginEnded
+        }
+        PresentError::Unavailable(cause) => {
+            tracing::error!(error = %cause, "the identity tokens cannot be read or written");
+            Refusal::Unavailable { retry_after: RETRY_AFTER }
+        }
+    }
+}
+
+fn unavailable(error: &Unavailable, record: &mut Record) -> Refusal {
+    record.unavailable(&error.provider);
+    Refusal::Unavailable { retry_after: error.retry_after }
+}
