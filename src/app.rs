@@ -1,1 +1,229 @@
-//! .
+//! Configuration becomes the running parts here, and nowhere else. [`App`] is the only shared state.
+
+mod candidate;
+mod status;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+pub use candidate::{Candidate, Reread};
+pub use status::{KeyStatus, ProviderStatus, ReloadStatus, Status};
+
+use crate::audit::Audit;
+use crate::authz::Policy;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::issue::{Client, Issued, Issuer, Refusal, TokenRequest, Who, WhoRequest};
+use crate::metrics::{self, Exporter};
+use crate::source::Diagnostics;
+use crate::store::{StateKey, Store};
+use crate::token::Keys;
+use crate::token::identity_token::IdentityTokens;
+
+/// The running service: what outlives a reload, and the generation that a reload replaces as a whole.
+#[derive(Debug)]
+pub struct App {
+    issuer: ArcSwap<Issuer>,
+    config: ArcSwap<Config>,
+    reloads: ArcSwap<ReloadStatus>,
+    store: Store,
+    keys: Arc<Keys>,
+    exporter: Exporter,
+    clock: Clock,
+}
+
+impl App {
+    /// Opens the state, the keys and the audit, reads providers and rules, and asks nobody. Where the rule file is bad
+    /// and the state holds the last good one, that one is used and [`App::status`] says so.
+    pub async fn start(config: Config, clock: Clock, exporter: Exporter) -> anyhow::Result<Self> {
+        let folder = config.folder().to_owned();
+        let state_key = StateKey::open_or_create(&config.state.key_file(&folder)).context("cannot open the state key")?;
+        let state = config.state.database(&folder);
+        let store = Store::open(&state, &state_key).await.with_context(|| format!("cannot open `{}`", state.display()))?;
+        let audit = Arc::new(Audit::open(&config.audit, &folder, &state_key).context("cannot open the audit")?);
+        let keys = Arc::new(open_keys(&config, &store, &clock).await?);
+        let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
+        let authenticator = candidate::authenticator(&config, &clock)?;
+        let (policy, problem) = match candidate::policy(&config, &authenticator) {
+            Ok(read) => {
+                store.keep_rules(&read.text).await.context("cannot keep the rules in the state")?;
+                (read.policy, None)
+            }
+            Err(findings) => (last_good(&store, &authenticator, &findings).await?, Some(findings)),
+        };
+        let issuer = Issuer {
+            generation: 1,
+            services: candidate::services(&config),
+            policy: Arc::new(policy),
+            authenticator: Arc::new(authenticator),
+            identity_tokens,
+            rechecks: Arc::default(),
+            keys: Arc::clone(&keys),
+            audit,
+            clock: clock.clone(),
+            request_deadline: config.request_deadline.duration(),
+            rejection_floor: config.throttle.rejection_floor.value.duration(),
+        };
+        metrics::generation(issuer.generation);
+        let reloads = ReloadStatus::started(clock.now(), problem.as_ref());
+        Ok(Self {
+            issuer: ArcSwap::from_pointee(issuer),
+            config: ArcSwap::from_pointee(config),
+            reloads: ArcSwap::from_pointee(reloads),
+            store,
+            keys,
+            exporter,
+            clock,
+        })
+    }
+
+    /// One token request, answered by the generation that runs when it comes. It is finished and written to the audit
+    /// also when the client leaves.
+    pub async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.issue(request).await }).await
+    }
+
+    /// Who somebody is.
+    pub async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.who(request).await }).await
+    }
+
+    /// Ends an identity token; the token is its own proof (RFC 7009), and an unknown one is no error.
+    pub async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.revoke(&token).await }).await
+    }
+
+    /// A request that the edge refused before it meant anything.
+    pub fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
+        let (issuer, id, client) = (self.issuer.load_full(), id.to_owned(), *client);
+        tokio::spawn(async move { issuer.invalid(&id, &client, reason).await });
+    }
+
+    /// The registries.
+    pub fn services(&self) -> Vec<String> {
+        self.issuer.load().services.keys().cloned().collect()
+    }
+
+    /// The signing keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whose word on a client's address is taken.
+    pub fn trusted_proxies(&self) -> Arc<[IpNet]> {
+        self.config.load().trusted_proxies.as_slice().into()
+    }
+
+    /// The counters, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        self.exporter.render()
+    }
+
+    /// The configuration that runs.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// How everything stands, for operators.
+    pub fn status(&self) -> Status {
+        Status::of(&self.issuer.load(), &self.reloads.load())
+    }
+
+    /// Reads again what `reread` names and builds the next generation beside the running one. Changes nothing.
+    pub fn prepare(&self, reread: Reread) -> Result<Candidate, Diagnostics> {
+        Candidate::read(reread, &self.config.load_full(), &self.issuer.load_full(), &self.clock)
+    }
+
+    /// Makes the prepared generation the running one.
+    pub async fn adopt(&self, candidate: Candidate) {
+        if let Err(error) = self.store.keep_rules(&candidate.rules_text).await {
+            tracing::warn!(error = %error, "the rules run, but could not be kept for the next start");
+        }
+        let generation = candidate.issuer.generation;
+        self.config.store(Arc::new(candidate.config));
+        self.issuer.store(Arc::new(candidate.issuer));
+        self.reloads.store(Arc::new(ReloadStatus::loaded(self.clock.now())));
+        metrics::generation(generation);
+        metrics::reload("loaded");
+    }
+
+    /// Notes that a reload was refused and why; what ran goes on running.
+    pub fn refuse(&self, findings: &Diagnostics) {
+        let refused = self.reloads.load().refused(self.clock.now(), findings);
+        self.reloads.store(Arc::new(refused));
+        metrics::reload("refused");
+    }
+
+    /// Opens the audit file anew, for log rotation.
+    pub fn reopen_audit(&self) {
+        if let Err(error) = self.issuer.load().audit.reopen() {
+            tracing::error!(error = %error, "the audit file could not be opened again");
+        }
+    }
+
+    /// Lets the counters put their samples away.
+    pub fn drain_counters(&self) {
+        self.exporter.upkeep();
+    }
+
+    /// Writes what the state holds back to its file: the last thing at an end.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// Replaces leaf certificates that are due, and takes up a change that `narrows keys` made.
+    pub async fn renew_keys(&self) {
+        match self.keys.renew(&self.clock) {
+            Ok(0) => return,
+            Ok(renewed) => tracing::info!(renewed, "signing keys were renewed"),
+            // Those of other services may have been.
+            Err(error) => tracing::error!(error = %error, "a signing key could not be renewed"),
+        }
+        if let Err(error) = self.store.remember_keys(&self.keys.fingerprints()).await {
+            tracing::error!(error = %error, "the signing keys could not be remembered for the next start");
+        }
+    }
+
+    /// Replaces leaf certificates that are due and drops ended identity tokens.
+    pub async fn upkeep(&self) {
+        self.renew_keys().await;
+        let issuer = self.issuer.load_full();
+        if let Err(error) = issuer.identity_tokens.purge().await {
+            tracing::warn!(error = %error, "ended identity tokens could not be dropped");
+        }
+    }
+}
+
+/// Runs a request in a task of its own: it ends, counts and is written down whether or not its client waits.
+async fn owned<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Result<T, Refusal> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!(error = %error, "a request ended without an answer");
+            Err(Refusal::Unavailable { retry_after: std::time::Duration::from_secs(5) })
+        }
+    }
+}
+
+async fn open_keys(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Keys> {
+    let remembered = store.remembered_keys().await.context("cannot read which keys this service used before")?;
+    let keys =
+        Keys::open(&config.signing, &config.services, config.folder(), &remembered, clock).context("cannot open the signing keys")?;
+    store.remember_keys(&keys.fingerprints()).await.context("cannot remember the signing keys")?;
+    Ok(keys)
+}
+
+/// The rules of the last good load; without them a bad rule file refuses the start.
+async fn last_good(store: &Store, authenticator: &candidate::Authenticator, findings: &Diagnostics) -> anyhow::Result<Policy> {
+    let kept = store.kept_rules().await.context("cannot read the last good rules")?;
+    let policy = kept.and_then(|text| candidate::compile_kept(text, authenticator)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
+    tracing::error!(findings = %findings, "the rule file is bad: the last good rules run until it is mended");
+    Ok(policy)
+}

@@ -1,3 +1,7 @@
-//! The command line's entry.
+//! The `narrows` program; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    narrows::cli::main()
+}

@@ -1,0 +1,141 @@
+//! The next generation, built beside the running one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) use crate::authn::authenticator::Authenticator;
+use crate::authz::{Policy, Realm, Realms};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::issue::Issuer;
+use crate::source::{Diagnostics, SourceFile};
+use crate::token::settings::ServiceSettings;
+
+/// What a reload reads again. The rules are always read.
+#[derive(Clone, Debug, Default)]
+pub struct Reread {
+    /// A configuration that takes the place of the running one (SIGHUP); everything that it names is read.
+    pub configuration: Option<Config>,
+    /// Users files, CA files and secrets; empties the verified cache.
+    pub providers: bool,
+}
+
+/// A generation that was read and checked whole, and waits to be adopted.
+#[derive(Debug)]
+pub struct Candidate {
+    pub(super) config: Config,
+    pub(super) issuer: Issuer,
+    pub(super) rules_text: String,
+    /// Settings that were changed in the file and that only a restart brings.
+    pub needs_restart: Vec<&'static str>,
+    /// What was found and did not refuse the reload.
+    pub warnings: Diagnostics,
+}
+
+impl Candidate {
+    pub(super) fn read(reread: Reread, running: &Config, issuer: &Issuer, clock: &Clock) -> Result<Self, Diagnostics> {
+        let mut warnings = Diagnostics::default();
+        let anew = reread.providers || reread.configuration.is_some();
+        let config = reread.configuration.unwrap_or_else(|| running.clone());
+        let authenticator = if anew {
+            let (fresh, found) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
+            warnings.0.extend(found.0);
+            Arc::new(fresh)
+        } else {
+            Arc::clone(&issuer.authenticator)
+        };
+        let rules = policy(&config, &authenticator)?;
+        warnings.0.extend(rules.warnings.0);
+        let needs_restart = needs_restart(running, &config);
+        let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
+        let issuer = Issuer {
+            generation: issuer.generation.saturating_add(1),
+            services,
+            policy: Arc::new(rules.policy),
+            authenticator,
+            identity_tokens: Arc::clone(&issuer.identity_tokens),
+            rechecks: Arc::clone(&issuer.rechecks),
+            keys: Arc::clone(&issuer.keys),
+            audit: Arc::clone(&issuer.audit),
+            clock: clock.clone(),
+            request_deadline: config.request_deadline.duration(),
+            rejection_floor: config.throttle.rejection_floor.value.duration(),
+        };
+        Ok(Self { config, issuer, rules_text: rules.text, needs_restart, warnings })
+    }
+}
+
+/// A rule file that was read and compiled.
+pub(super) struct Rules {
+    pub(super) policy: Policy,
+    pub(super) text: String,
+    pub(super) warnings: Diagnostics,
+}
+
+/// Reads and compiles the rule file that the configuration names.
+pub(super) fn policy(config: &Config, authenticator: &Authenticator) -> Result<Rules, Diagnostics> {
+    let file = SourceFile::load(&config.rules_file())?;
+    let (policy, warnings) = Policy::compile(&file, &realms(authenticator))?;
+    Ok(Rules { policy, text: file.text().to_owned(), warnings })
+}
+
+/// Compiles the rules that the state kept; `None` where they no longer fit the providers.
+pub(super) fn compile_kept(text: String, authenticator: &Authenticator) -> Option<Policy> {
+    let file = SourceFile::new("rules of the last good load", text);
+    match Policy::compile(&file, &realms(authenticator)) {
+        Ok((policy, _)) => Some(policy),
+        Err(findings) => {
+            tracing::error!(findings = %findings, "the last good rules do not fit the configuration");
+            None
+        }
+    }
+}
+
+pub(super) fn authenticator(config: &Config, clock: &Clock) -> Result<Authenticator, Diagnostics> {
+    let (authenticator, warnings) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
+    for finding in &warnings.0 {
+        tracing::warn!("{}", finding.summary());
+    }
+    Ok(authenticator)
+}
+
+pub(super) fn services(config: &Config) -> BTreeMap<String, ServiceSettings> {
+    config.services.iter().map(|service| (service.name.value.clone(), service.clone())).collect()
+}
+
+/// The realms of the configuration, as rules need them.
+pub(super) fn realms(authenticator: &Authenticator) -> Realms {
+    Realms(
+        authenticator
+            .realms()
+            .into_iter()
+            .map(|realm| Realm { name: realm.name, ignore_case: realm.ignore_case, providers: realm.providers })
+            .collect(),
+    )
+}
+
+/// Names what a reload cannot bring, as `listen` or a new service.
+fn needs_restart(running: &Config, next: &Config) -> Vec<&'static str> {
+    let shape = |config: &Config| -> Vec<_> {
+        config
+            .services
+            .iter()
+            .map(|service| {
+                let brought = service.signing.as_ref().map(|signing| (signing.certificate.value.clone(), signing.key.value.clone()));
+                (service.name.value.clone(), service.registry.value, service.algorithm.value, brought)
+            })
+            .collect()
+    };
+    let same = [
+        ("listen", running.listen == next.listen),
+        ("admin_listen", running.admin_listen == next.admin_listen),
+        ("tls", running.tls.is_some() == next.tls.is_some()),
+        ("services", shape(running) == shape(next)),
+        ("signing", running.signing.directory == next.signing.directory),
+        ("state", running.state.path == next.state.path && running.state.key == next.state.key),
+        ("identity_tokens", running.identity_tokens == next.identity_tokens),
+        ("audit", running.audit == next.audit),
+        ("log", running.log == next.log),
+    ];
+    same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+}

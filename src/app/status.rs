@@ -1,0 +1,122 @@
+//! How everything stands: what `/readyz` on `admin_listen` and `narrows status` show.
+
+use serde::{Deserialize, Serialize};
+
+use crate::authn::provider::Health;
+use crate::clock::Timestamp;
+use crate::issue::Issuer;
+use crate::source::Diagnostics;
+
+/// The state of the running service.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Status {
+    /// Whether anybody can be served.
+    pub ready: bool,
+    /// The version of the program.
+    pub version: String,
+    /// Counts the reloads.
+    pub generation: u64,
+    /// The registries.
+    pub services: Vec<String>,
+    /// Each provider and what came of asking it last.
+    pub providers: Vec<ProviderStatus>,
+    /// Each key and until when it can sign.
+    pub keys: Vec<KeyStatus>,
+    /// The last reload.
+    pub reload: ReloadStatus,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// Whose people it knows.
+    pub realm: String,
+    /// `file` or `ldap`.
+    pub kind: String,
+    /// `up`, `down`, or `unknown` where nobody asked yet.
+    pub state: String,
+    /// Why it is down.
+    pub reason: Option<String>,
+}
+
+/// One signing key.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// Whose tokens it signs.
+    pub service: String,
+    /// How it is named in tokens.
+    pub kid: String,
+    /// How it signs.
+    pub algorithm: String,
+    /// When its certificate ends (RFC 3339).
+    pub not_after: String,
+}
+
+/// What came of reading the files.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ReloadStatus {
+    /// When the running generation was loaded (RFC 3339).
+    pub loaded: String,
+    /// When a reload was refused last, if none was good since (RFC 3339).
+    pub refused: Option<String>,
+    /// Why, with file and line.
+    pub error: Option<String>,
+}
+
+impl ReloadStatus {
+    pub(super) fn loaded(at: Timestamp) -> Self {
+        Self { loaded: at.rfc3339(), refused: None, error: None }
+    }
+
+    pub(super) fn started(at: Timestamp, problem: Option<&Diagnostics>) -> Self {
+        let good = Self::loaded(at);
+        problem.map_or_else(|| good.clone(), |findings| good.refused(at, findings))
+    }
+
+    pub(super) fn refused(&self, at: Timestamp, findings: &Diagnostics) -> Self {
+        let error = findings.first().map(crate::source::Diagnostic::summary);
+        Self { loaded: self.loaded.clone(), refused: Some(at.rfc3339()), error }
+    }
+}
+
+impl Status {
+    pub(super) fn of(issuer: &Issuer, reload: &ReloadStatus) -> Self {
+        let providers: Vec<_> = issuer
+            .authenticator
+            .health()
+            .into_iter()
+            .map(|report| {
+                let (state, reason) = match report.health {
+                    Health::Unknown => ("unknown", None),
+                    Health::Up => ("up", None),
+                    Health::Down(reason) => ("down", Some(reason)),
+                };
+                let (name, realm) = (report.name.to_string(), report.realm.to_string());
+                ProviderStatus { name, realm, kind: report.kind.to_owned(), state: state.to_owned(), reason }
+            })
+            .collect();
+        let keys: Vec<_> = issuer
+            .keys
+            .report()
+            .into_iter()
+            .map(|key| KeyStatus {
+                service: key.service,
+                kid: key.kid,
+                algorithm: key.algorithm.to_owned(),
+                not_after: key.not_after.rfc3339(),
+            })
+            .collect();
+        let ready = !keys.is_empty() && providers.iter().any(|provider| provider.state != "down");
+        Self {
+            ready,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            generation: issuer.generation,
+            services: issuer.services.keys().cloned().collect(),
+            providers,
+            keys,
+            reload: reload.clone(),
+        }
+    }
+}

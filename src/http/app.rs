@@ -1,0 +1,45 @@
+//! The service behind the edge: [`App`].
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use super::bridge::{Bridge, Readiness};
+use crate::app::App;
+use crate::issue::{Client, Issued, Refusal, TokenRequest, Who, WhoRequest};
+
+impl Bridge for App {
+    async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
+        Self::issue(self, request).await
+    }
+    async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
+        Self::revoke(self, token).await
+    }
+    async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
+        Self::who(self, request).await
+    }
+    fn services(&self) -> Vec<String> {
+        Self::services(self)
+    }
+    fn jwks(&self, service: &str) -> Option<serde_json::Value> {
+        self.keys().jwks(service)
+    }
+    fn bundle(&self, service: &str) -> Option<String> {
+        self.keys().bundle(service)
+    }
+    fn readiness(&self) -> Readiness {
+        let status = self.status();
+        // A status is plain strings and numbers; there is nothing in it that JSON has no word for.
+        Readiness { ready: status.ready, details: serde_json::to_value(&status).unwrap_or_default() }
+    }
+    fn metrics(&self) -> String {
+        Self::metrics(self)
+    }
+    fn trusted_proxies(&self) -> Arc<[IpNet]> {
+        Self::trusted_proxies(self)
+    }
+    fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
+        Self::invalid(self, id, client, reason);
+    }
+}

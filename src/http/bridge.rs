@@ -1,0 +1,41 @@
+//! What the edge asks of the service behind it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use crate::issue::{Client, Issued, Refusal, TokenRequest, Who, WhoRequest};
+
+/// The service behind the edge. Takes values, never requests of HTTP, and answers with values.
+pub trait Bridge: Send + Sync + 'static {
+    /// Answers one token request.
+    fn issue(&self, request: TokenRequest) -> impl Future<Output = Result<Issued, Refusal>> + Send;
+    /// Ends an identity token. An unknown one is no error (RFC 7009 §2.2).
+    fn revoke(&self, token: SecretString) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Tells somebody who they are here.
+    fn who(&self, request: WhoRequest) -> impl Future<Output = Result<Who, Refusal>> + Send;
+    /// The registries that tokens are issued for.
+    fn services(&self) -> Vec<String>;
+    /// What a registry that reads JWKS trusts; `None` for an unknown service or one without such keys.
+    fn jwks(&self, service: &str) -> Option<serde_json::Value>;
+    /// What a registry puts into `rootcertbundle`, as PEM.
+    fn bundle(&self, service: &str) -> Option<String>;
+    /// Whether anybody could be served now.
+    fn readiness(&self) -> Readiness;
+    /// Prometheus text.
+    fn metrics(&self) -> String;
+    /// Who may say in `X-Forwarded-For` where a request came from.
+    fn trusted_proxies(&self) -> Arc<[IpNet]>;
+    /// Notes a request that was refused before it could be asked, for audit and metrics.
+    fn invalid(&self, id: &str, client: &Client, reason: &'static str);
+}
+
+/// Whether anybody could be served now, and the state of every part.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// False only where nobody could be served.
+    pub ready: bool,
+    /// Providers, rules, keys: for operators alone.
+    pub details: serde_json::Value,
+}

@@ -1,0 +1,163 @@
+//! A service that knows a few people by heart and records each question as a line.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::authn::credentials::Credentials;
+use crate::clock::Timestamp;
+use crate::http::{Bridge, Readiness};
+use crate::issue::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+use crate::registry::ScopeRequest;
+
+pub(super) const TOKEN: &str = "header.claims.signature";
+pub(super) const IDENTITY_TOKEN: &str = "nrw_REFRESH-123";
+pub(super) const ADVICE: &str = "password expired: change it at https://password.corp.example";
+
+pub(super) struct Fake {
+    pub(super) services: Vec<&'static str>,
+    pub(super) proxies: Vec<&'static str>,
+    pub(super) ready: bool,
+    pub(super) asked: Mutex<Vec<String>>,
+    pub(super) invalid: Mutex<Vec<&'static str>>,
+    pub(super) clients: Mutex<Vec<Client>>,
+    pub(super) ids: Mutex<Vec<String>>,
+    /// How long before it reached the service each token request was received.
+    pub(super) ages: Mutex<Vec<Duration>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            services: vec!["reg.test"],
+            proxies: Vec::new(),
+            ready: true,
+            asked: Mutex::default(),
+            invalid: Mutex::default(),
+            clients: Mutex::default(),
+            ids: Mutex::default(),
+            ages: Mutex::default(),
+        }
+    }
+}
+
+impl Fake {
+    fn record(&self, line: String, client: Client, id: &str) {
+        self.asked.lock().unwrap().push(line);
+        self.clients.lock().unwrap().push(client);
+        self.ids.lock().unwrap().push(id.to_owned());
+    }
+
+    fn known(&self, service: Option<&str>) -> Result<(), Refusal> {
+        match service {
+            Some(service) if self.services.contains(&service) => Ok(()),
+            Some(_) => Err(Refusal::UnknownService),
+            None if self.services.len() == 1 => Ok(()),
+            None => Err(Refusal::MissingService),
+        }
+    }
+
+    async fn prove(&self, credentials: &Credentials, grant: GrantType, public: bool) -> Result<(), Refusal> {
+        let retry_after = Duration::from_millis(2500);
+        match credentials {
+            Credentials::Anonymous if public => Ok(()),
+            Credentials::Anonymous => Err(Refusal::AuthenticationRequired),
+            Credentials::IdentityToken(token) if token.expose_secret() == IDENTITY_TOKEN => Ok(()),
+            Credentials::IdentityToken(_) => Err(Refusal::LoginEnded),
+            Credentials::Password { username, password } => match (username.as_str(), password.expose_secret()) {
+                ("down", _) => Err(Refusal::Unavailable { retry_after }),
+                ("flood", _) => Err(Refusal::Throttled { retry_after }),
+                ("expired", _) => Err(Refusal::RejectedWithAdvice(ADVICE)),
+                ("boom", _) => panic!("boom"),
+                ("slow", _) => {
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    Ok(())
+                }
+                (_, "good") => Ok(()),
+                (_, _) => Err(Refusal::Rejected),
+            },
+            Credentials::Unusable(_) if grant == GrantType::RefreshToken => Err(Refusal::LoginEnded),
+            Credentials::LoginCode(_) | Credentials::WorkloadToken(_) | Credentials::Unusable(_) => Err(Refusal::Rejected),
+        }
+    }
+}
+
+impl Bridge for Fake {
+    async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
+        let scope = shown(&request.scopes);
+        let line = format!(
+            "{} | {scope} | {} | {:?}{}",
+            request.service.as_deref().unwrap_or("-"),
+            proof(&request.credentials),
+            request.grant,
+            if request.offline { " offline" } else { "" }
+        );
+        self.record(line, request.client, &request.id);
+        self.ages.lock().unwrap().push(request.received.elapsed());
+        self.known(request.service.as_deref())?;
+        self.prove(&request.credentials, request.grant, scope.starts_with("repository:public/")).await?;
+        let refresh = request.offline || request.grant == GrantType::RefreshToken;
+        Ok(Issued {
+            token: SecretString::from(TOKEN),
+            expires_in: 300,
+            issued_at: Timestamp(1_700_000_000),
+            scope,
+            refresh_token: refresh.then(|| SecretString::from(IDENTITY_TOKEN)),
+        })
+    }
+
+    async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
+        self.asked.lock().unwrap().push(format!("revoke {}", token.expose_secret()));
+        if token.expose_secret() == "nrw_down" { Err(Refusal::Unavailable { retry_after: Duration::from_secs(5) }) } else { Ok(()) }
+    }
+
+    async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
+        let scope = shown(&request.scopes);
+        let line = format!("who {} | {scope} | {}", request.service.as_deref().unwrap_or("-"), proof(&request.credentials));
+        self.record(line, request.client, &request.id);
+        self.known(request.service.as_deref())?;
+        self.prove(&request.credentials, GrantType::Basic, false).await?;
+        Ok(Who { username: "alice".into(), realm: "corp".into(), groups: vec!["dev".into()], granted: vec![scope] })
+    }
+
+    fn services(&self) -> Vec<String> {
+        self.services.iter().map(|&service| service.to_owned()).collect()
+    }
+    fn jwks(&self, service: &str) -> Option<serde_json::Value> {
+        self.services.contains(&service).then(|| serde_json::json!({"keys": [{"kid": service}]}))
+    }
+    fn bundle(&self, service: &str) -> Option<String> {
+        self.services.contains(&service).then(|| format!("-----BEGIN {service}"))
+    }
+    fn readiness(&self) -> Readiness {
+        Readiness { ready: self.ready, details: serde_json::json!({"providers": [{"name": "staff"}]}) }
+    }
+    fn metrics(&self) -> String {
+        "narrows_generation 1\n".into()
+    }
+    fn trusted_proxies(&self) -> Arc<[IpNet]> {
+        self.proxies.iter().map(|text| text.parse().unwrap()).collect()
+    }
+    fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
+        self.invalid.lock().unwrap().push(reason);
+        self.clients.lock().unwrap().push(*client);
+        self.ids.lock().unwrap().push(id.to_owned());
+    }
+}
+
+fn shown(scopes: &ScopeRequest) -> String {
+    scopes.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn proof(credentials: &Credentials) -> String {
+    match credentials {
+        Credentials::Anonymous => "anonymous".into(),
+        Credentials::Password { username, password } => format!("{username}/{}", password.expose_secret()),
+        Credentials::IdentityToken(token) => format!("identity {}", token.expose_secret()),
+        Credentials::LoginCode(code) => format!("code {}", code.expose_secret()),
+        Credentials::WorkloadToken(token) => format!("workload {}", token.expose_secret()),
+        Credentials::Unusable(reason) => format!("unusable: {reason}"),
+    }
+}
