@@ -1,0 +1,35 @@
+# Every target stands alone: `make test` on a fresh clone is enough.
+CARGO ?= cargo
+# Parts that a test run skipped are collected here and named at its end.
+SKIPPED := $(or $(CARGO_TARGET_DIR),target)/skipped-parts
+
+.PHONY: help run test interop bench lint packages
+
+help:
+	@echo 'make run      a bridge on loopback with a user, rules and keys, made on the spot'
+	@echo 'make test     every test; installs the Debian packages it needs where it may'
+	@echo 'make interop  the real parts alone, and crane where there is a Go toolchain'
+	@echo 'make bench    tokens a second, memory, start time (release build, quiet machine)'
+	@echo 'make lint     format, clippy, documentation'
+
+run:
+	$(CARGO) run -- quickstart
+
+# A failing run names its skipped parts as well.
+test: packages
+	@mkdir -p "$(dir $(SKIPPED))" && rm -f "$(SKIPPED)"
+	@NARROWS_SKIPPED="$(abspath $(SKIPPED))" $(CARGO) test; status=$$?; .ci/skipped "$(SKIPPED)"; exit $$status
+
+interop: packages
+	.ci/interop
+
+bench:
+	$(CARGO) bench --bench tokens
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps
+
+packages:
+	@.ci/packages

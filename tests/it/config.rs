@@ -1,0 +1,6 @@
+//! Configurations: every shipped one loads, and every bad one says where and what.
+
+mod bad;
+mod check;
+mod reference;
+mod shipped;

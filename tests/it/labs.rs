@@ -1,0 +1,14 @@
+//! Real programs, started on free ports of 127.0.0.1 in folders of their own, and ended with the test process.
+
+pub mod accounts;
+pub mod bridge;
+pub mod ctr;
+pub mod dockerd;
+pub mod image;
+pub mod podman;
+pub mod ports;
+pub mod process;
+pub mod python;
+pub mod registry;
+pub mod skopeo;
+pub mod wait;

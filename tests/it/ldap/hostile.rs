@@ -1,0 +1,129 @@
+//! Servers that speak no LDAP, half of it, or too much of it: an outage each time, and the process goes on.
+
+use std::time::Duration;
+
+use narrows::authn::verdict::Unavailable;
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+use super::{directory_at, within};
+
+/// What the server does.
+#[derive(Clone)]
+enum Conduct {
+    /// Reads one request, sends these bytes and keeps the connection open.
+    Answer(Vec<u8>),
+    /// Reads one request, sends these bytes and closes.
+    Close(Vec<u8>),
+    /// Answers the first bind with success and closes.
+    CloseAfterBind,
+}
+
+const BIND_SUCCESS: &[u8] = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+
+async fn behave(mut stream: TcpStream, conduct: Conduct) -> std::io::Result<()> {
+    let mut request = vec![0; 4096];
+    let _ = stream.read(&mut request).await?;
+    match conduct {
+        Conduct::Close(bytes) => stream.write_all(&bytes).await,
+        Conduct::CloseAfterBind => stream.write_all(BIND_SUCCESS).await,
+        Conduct::Answer(bytes) => {
+            stream.write_all(&bytes).await?;
+            // Until the other side hangs up.
+            while stream.read(&mut request).await? > 0 {}
+            Ok(())
+        }
+    }
+}
+
+/// What a verification says of a server with this conduct, and how long it took.
+async fn ask(server: &str, lines: &[(&str, &str)], conduct: Conduct) -> (Unavailable, Duration) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = server.replace("PORT", &listener.local_addr().unwrap().port().to_string());
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(behave(stream, conduct.clone()));
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), a_certificate()).unwrap();
+    let staff = directory_at(folder.path(), &url, lines);
+    let started = Instant::now();
+    let password = SecretString::from("secret".to_owned());
+    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(2))).await;
+    (verdict.unwrap_err(), started.elapsed())
+}
+
+fn a_certificate() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+}
+
+/// An element with a length of four bytes.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag, 0x84];
+    bytes.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
+    bytes.extend(content);
+    bytes
+}
+
+#[tokio::test]
+async fn garbage_is_an_outage_and_never_an_answer() {
+    let mut deep = vec![0x02, 0x01, 0x00];
+    for _ in 0..20_000 {
+        deep = match deep.len() {
+            length if length > 400_000 => break,
+            _ => element(0x30, &deep),
+        };
+    }
+    let empty_bind = b"\x30\x05\x02\x01\x01\x61\x00".to_vec();
+    let not_text = b"\x30\x0d\x02\x01\x01\x61\x08\x0a\x01\x00\x04\x00\x04\x01\xff".to_vec();
+    let no_enumeration = b"\x30\x0c\x02\x01\x01\x61\x07\x02\x01\x00\x04\x00\x04\x00".to_vec();
+    let long_code = b"\x30\x10\x02\x01\x01\x61\x0b\x0a\x05\x01\x00\x00\x00\x00\x04\x00\x04\x00".to_vec();
+    let no_texts = b"\x30\x08\x02\x01\x01\x61\x03\x0a\x01\x00".to_vec();
+    let bad_control = b"\x30\x14\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00\xa0\x06\x30\x04\x01\x02\xff\xff".to_vec();
+    for (name, conduct, expected) in [
+        ("text", Conduct::Answer(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), "does not speak LDAP"),
+        ("an oversize frame", Conduct::Answer(b"\x30\x84\x7f\xff\xff\xff\x02\x01\x01".to_vec()), "at most"),
+        ("half a message", Conduct::Close(b"\x30\x0c\x02\x01\x01\x61".to_vec()), "inside a message"),
+        ("nothing", Conduct::Close(Vec::new()), "closed the connection"),
+        ("silence", Conduct::Answer(Vec::new()), "no answer in time"),
+        ("an endless length", Conduct::Answer(b"\x30\x80\x02\x01\x01\x00\x00".to_vec()), "does not speak LDAP"),
+        ("nesting", Conduct::Answer(deep), "nested too deeply"),
+        ("an empty frame", Conduct::Answer(b"\x30\x00".to_vec()), "does not speak LDAP"),
+        ("a request", Conduct::Answer(b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00".to_vec()), "does not speak LDAP"),
+        ("an empty answer", Conduct::Answer(empty_bind), "does not speak LDAP"),
+        ("text that is none", Conduct::Answer(not_text), "cannot be read"),
+        ("a code of another type", Conduct::Answer(no_enumeration), "does not speak LDAP"),
+        ("a code that ends in four zero bytes", Conduct::Answer(long_code), "does not speak LDAP"),
+        ("no texts", Conduct::Answer(no_texts), "cannot be read"),
+        ("a malformed control", Conduct::Answer(bad_control), "bind:"),
+        ("a close after the bind", Conduct::CloseAfterBind, "search: the directory closed the connection"),
+    ] {
+        let (refused, took) = ask("ldap://127.0.0.1:PORT", &[("allow_plaintext", "allow_plaintext: true"), ("tls", "")], conduct).await;
+        assert!(refused.reason.contains(expected), "{name}: {refused}");
+        assert!(took < Duration::from_secs(8), "{name}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_a_clean_answer_starts_tls() {
+    let accepted = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+    let with_more = [accepted, BIND_SUCCESS].concat();
+    let another_number = b"\x30\x0c\x02\x01\x02\x78\x07\x0a\x01\x00\x04\x00\x04\x00".to_vec();
+    for (name, conduct) in [
+        ("a refusal", Conduct::Answer(b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00".to_vec())),
+        ("another message's number", Conduct::Answer(another_number)),
+        ("a bind's answer", Conduct::Answer(BIND_SUCCESS.to_vec())),
+        ("an answer before TLS to a request not yet sent", Conduct::Answer(with_more)),
+        ("acceptance and no TLS", Conduct::Answer(accepted.to_vec())),
+        ("text", Conduct::Answer(b"220 smtp.corp.example ESMTP\r\n".to_vec())),
+    ] {
+        let (refused, _) = ask("ldap://127.0.0.1:PORT", &[], conduct).await;
+        assert!(refused.reason.starts_with("tls: "), "{name}: {refused}");
+    }
+}

@@ -1,0 +1,14 @@
+//! One integration binary: the real `narrows` against real registries, daemons and directories.
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "nothing is reachable from outside a test binary; `pub` says what a lab offers to the tests")]
+
+mod config;
+mod end_to_end;
+mod interop;
+mod labs;
+mod ldap;
+mod narrowing;
+mod outages;
+mod require;
+mod slapd;
+mod tidy;

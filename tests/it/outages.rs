@@ -1,0 +1,13 @@
+//! Faults: directories that die, stall or lie, crowds, forged state, bad reloads and garbage, at a real bridge over HTTP.
+
+mod certificate;
+mod crowd;
+mod directory_down;
+mod flood;
+mod identity_tokens;
+mod lab;
+mod online;
+mod readers;
+mod refusals;
+mod reload;
+mod wire;
