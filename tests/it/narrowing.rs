@@ -185,8 +185,10 @@ fn reaches(rule: &Rule, person: Option<&(&str, &[&str])>, repository: &str) -> b
                     continue;
                 }
             };
+            // `**` may stand for nothing, so what comes after it alone may be the first segment.
+            let opens = rule.repository[..index].iter().all(|before| before == "**");
             match value {
-                Some(value) if component(&value) && !(index == 0 && RESERVED.contains(&value.as_str())) => {
+                Some(value) if component(&value) && !(opens && RESERVED.contains(&value.as_str())) => {
                     pieces.push(Piece::Literal(value));
                 }
                 _ => return false,
