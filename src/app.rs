@@ -17,7 +17,7 @@ use crate::audit::Audit;
 use crate::authz::Policy;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::issue::{Client, Issued, Issuer, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
 use crate::store::{StateKey, Store};
@@ -118,7 +118,7 @@ impl App {
 
     /// Whose word on a client's address is taken.
     pub fn trusted_proxies(&self) -> Arc<[IpNet]> {
-        self.config.load().trusted_proxies.as_slice().into()
+        Arc::clone(&self.config.load().trusted_proxies)
     }
 
     /// The counters, as Prometheus reads them.
@@ -207,7 +207,7 @@ async fn owned<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>>
         Ok(result) => result,
         Err(error) => {
             tracing::error!(error = %error, "a request ended without an answer");
-            Err(Refusal::Unavailable { retry_after: std::time::Duration::from_secs(5) })
+            Err(Refusal::Unavailable { retry_after: RETRY_AFTER })
         }
     }
 }

@@ -14,6 +14,7 @@ pub use log::{LogFormat, LogLevel, LogSettings};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use url::Url;
@@ -43,7 +44,7 @@ pub struct Config {
     /// Whether a proxy in front speaks TLS.
     pub behind_proxy: bool,
     /// Who may name the client's address.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Arc<[IpNet]>,
     /// The registries.
     pub services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
@@ -119,7 +120,7 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
                 public_url: listening.public_url,
                 tls: document.tls,
                 behind_proxy: document.behind_proxy.value,
-                trusted_proxies: listening.trusted_proxies,
+                trusted_proxies: listening.trusted_proxies.into(),
                 services: document.services,
                 signing: document.signing,
                 rules,

@@ -29,7 +29,7 @@ use crate::token::settings::ServiceSettings;
 use crate::token::{Claims, Keys, TokenId, lifetime};
 
 /// How long a client waits before it asks again when one of our own parts failed.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Everything that one request needs, of one generation: a request sees one and the same from its start to its end.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Issuer {
     /// Answers one token request. Every outcome is written to the audit before it leaves; a grant that cannot be
     /// written is not given.
     pub async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
-        let mut record = Record::of_token(self, &request);
+        let mut record = Record::of(self, &request);
         let result = self.sign_for(&request, &mut record).await;
         self.conclude(record, result, &request).await
     }
@@ -79,7 +79,7 @@ impl Issuer {
             id: request.id,
             received: request.received,
         };
-        let mut record = Record::of_token(self, &request);
+        let mut record = Record::of(self, &request);
         record.is_a_question();
         let result = self.describe(&request, &mut record).await;
         self.conclude(record, result, &request).await

@@ -17,7 +17,7 @@ pub(super) struct Record {
 
 impl Record {
     /// What is known of a request before anybody was asked.
-    pub(super) fn of_token(issuer: &Issuer, request: &TokenRequest) -> Self {
+    pub(super) fn of(issuer: &Issuer, request: &TokenRequest) -> Self {
         let event = AuditEvent {
             service: request.service.clone(),
             requested: request.scopes.scopes.iter().map(ToString::to_string).collect(),
