@@ -15,7 +15,7 @@ pub use status::{KeyStatus, ProviderStatus, ReloadStatus, Status};
 
 use crate::audit::Audit;
 use crate::authz::Policy;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
 use crate::metrics::{self, Exporter};
@@ -48,12 +48,12 @@ impl App {
         let keys = Arc::new(open_keys(&config, &store, &clock).await?);
         let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
         let authenticator = candidate::authenticator(&config, &clock)?;
-        let (policy, problem) = match candidate::policy(&config, &authenticator) {
+        let (policy, problem) = match candidate::policy(&config, clock.now()) {
             Ok(read) => {
                 store.keep_rules(&read.text).await.context("cannot keep the rules in the state")?;
                 (read.policy, None)
             }
-            Err(findings) => (last_good(&store, &authenticator, &findings).await?, Some(findings)),
+            Err(findings) => (last_good(&store, &config, clock.now(), &findings).await?, Some(findings)),
         };
         let issuer = Issuer {
             generation: 1,
@@ -221,9 +221,9 @@ async fn open_keys(config: &Config, store: &Store, clock: &Clock) -> anyhow::Res
 }
 
 /// The rules of the last good load; without them a bad rule file refuses the start.
-async fn last_good(store: &Store, authenticator: &candidate::Authenticator, findings: &Diagnostics) -> anyhow::Result<Policy> {
+async fn last_good(store: &Store, config: &Config, now: Timestamp, findings: &Diagnostics) -> anyhow::Result<Policy> {
     let kept = store.kept_rules().await.context("cannot read the last good rules")?;
-    let policy = kept.and_then(|text| candidate::compile_kept(text, authenticator)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
+    let policy = kept.and_then(|text| candidate::compile_kept(text, config, now)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
     tracing::error!(findings = %findings, "the rule file is bad: the last good rules run until it is mended");
     Ok(policy)
 }

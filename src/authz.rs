@@ -10,8 +10,10 @@ mod binding;
 mod compile;
 mod decide;
 mod decision;
+mod difference;
 mod dn;
 mod document;
+mod environment;
 mod index;
 mod node;
 mod pattern;
@@ -22,9 +24,11 @@ mod seen;
 pub mod settings;
 
 pub use allowance::Allowance;
-pub use decision::{Decision, Grant, RefusedBy, RuleName};
+pub use decision::{Decision, Grant, Life, RefusedBy, RuleName};
+pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
-pub use policy::{Context, Named, Policy, Realm, Realms};
+pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
+pub use policy::{Context, Named, Policy, RuleSource};
 
 #[cfg(test)]
 mod cases;

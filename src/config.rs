@@ -5,6 +5,7 @@
 
 mod agree;
 mod document;
+mod environment;
 mod listen;
 mod log;
 mod network;

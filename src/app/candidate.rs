@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use crate::authn::authenticator::Authenticator;
-use crate::authz::{Policy, Realm, Realms};
-use crate::clock::Clock;
+use crate::authz::{Policy, RuleSource};
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::Issuer;
 use crate::source::{Diagnostics, SourceFile};
@@ -44,7 +44,7 @@ impl Candidate {
         } else {
             Arc::clone(&issuer.authenticator)
         };
-        let rules = policy(&config, &authenticator)?;
+        let rules = policy(&config, clock.now())?;
         warnings.0.extend(rules.warnings.0);
         let needs_restart = needs_restart(running, &config);
         let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
@@ -73,16 +73,17 @@ pub(super) struct Rules {
 }
 
 /// Reads and compiles the rule file that the configuration names.
-pub(super) fn policy(config: &Config, authenticator: &Authenticator) -> Result<Rules, Diagnostics> {
+pub(super) fn policy(config: &Config, now: Timestamp) -> Result<Rules, Diagnostics> {
     let file = SourceFile::load(&config.rules_file())?;
-    let (policy, warnings) = Policy::compile(&file, &realms(authenticator))?;
+    let source = RuleSource { file: file.clone(), within: None };
+    let (policy, warnings) = Policy::compile_all(&[source], &config.environment(now))?;
     Ok(Rules { policy, text: file.text().to_owned(), warnings })
 }
 
 /// Compiles the rules that the state kept; `None` where they no longer fit the providers.
-pub(super) fn compile_kept(text: String, authenticator: &Authenticator) -> Option<Policy> {
+pub(super) fn compile_kept(text: String, config: &Config, now: Timestamp) -> Option<Policy> {
     let file = SourceFile::new("rules of the last good load", text);
-    match Policy::compile(&file, &realms(authenticator)) {
+    match Policy::compile_all(&[RuleSource { file, within: None }], &config.environment(now)) {
         Ok((policy, _)) => Some(policy),
         Err(findings) => {
             tracing::error!(findings = %findings, "the last good rules do not fit the configuration");
@@ -101,17 +102,6 @@ pub(super) fn authenticator(config: &Config, clock: &Clock) -> Result<Authentica
 
 pub(super) fn services(config: &Config) -> BTreeMap<String, ServiceSettings> {
     config.services.iter().map(|service| (service.name.value.clone(), service.clone())).collect()
-}
-
-/// The realms of the configuration, as rules need them.
-pub(super) fn realms(authenticator: &Authenticator) -> Realms {
-    Realms(
-        authenticator
-            .realms()
-            .into_iter()
-            .map(|realm| Realm { name: realm.name, ignore_case: realm.ignore_case, providers: realm.providers })
-            .collect(),
-    )
 }
 
 /// Names what a reload cannot bring, as `listen` or a new service.

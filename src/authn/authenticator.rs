@@ -2,7 +2,6 @@
 
 mod build;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,17 +59,6 @@ pub enum Denied {
     },
     /// Becomes a 503.
     Unavailable(Unavailable),
-}
-
-/// A realm and who vouches for its people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Realm {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Whether names and groups compare without regard to ASCII case.
-    pub ignore_case: bool,
-    /// Its providers, in the order in which they are asked.
-    pub providers: Vec<Arc<str>>,
 }
 
 /// A provider's state for `/readyz` and `status`.
@@ -149,19 +137,6 @@ impl Authenticator {
     /// The provider of this name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.asked.iter().find(|asked| &*asked.names.provider == name).map(|asked| &asked.provider)
-    }
-
-    /// The realms, by name.
-    pub fn realms(&self) -> Vec<Realm> {
-        let mut realms: BTreeMap<&Arc<str>, Realm> = BTreeMap::new();
-        for Asked { names, .. } in self.asked.iter().map(|asked| &**asked) {
-            realms
-                .entry(&names.realm)
-                .or_insert_with(|| Realm { name: Arc::clone(&names.realm), ignore_case: names.ignore_case, providers: Vec::new() })
-                .providers
-                .push(Arc::clone(&names.provider));
-        }
-        realms.into_values().collect()
     }
 
     /// Every provider's state.

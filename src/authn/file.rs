@@ -27,7 +27,7 @@ pub(super) use pool::HashPool;
 pub use settings::FileSettings;
 pub(super) use settings::UsersPath;
 
-use super::identity::{Identity, Kind, Method, PasswordMarker};
+use super::identity::{Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use super::provider::Names;
 use super::route::NamePatterns;
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
@@ -166,6 +166,8 @@ impl Users {
             method: Method::Password,
             proven: self.clock.now(),
             marker: Some(marker),
+            claims: IdentityClaims::new(),
+            second_factor: SecondFactor::Unknown,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who a provider vouches for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -46,6 +47,22 @@ pub enum Method {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PasswordMarker(pub String);
 
+/// What an issuer says of somebody, by the claim's name. A list has several texts, numbers and truth values are texts as
+/// JSON writes them; a claim that is missing here is not known.
+pub type IdentityClaims = BTreeMap<String, Vec<String>>;
+
+/// What is known of a second factor at the login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecondFactor {
+    /// The provider says nothing of it.
+    #[default]
+    Unknown,
+    /// The provider says that there was none.
+    Absent,
+    /// There was one, at this time (`auth_time`, OpenID Connect Core §2).
+    Used(Timestamp),
+}
+
 /// A person or machine as its provider knows it. (provider, id) is the identity; names may be reused by others later.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -67,6 +84,10 @@ pub struct Identity {
     pub proven: Timestamp,
     /// The password's marker, where the provider has one to read.
     pub marker: Option<PasswordMarker>,
+    /// What else the provider says of it.
+    pub claims: IdentityClaims,
+    /// Whether a second factor was used at the login.
+    pub second_factor: SecondFactor,
 }
 
 /// Who asks.

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use settings::{BindMode, LdapSettings};
+pub use settings::{BindMode, GroupStrategy, LdapSettings};
 
 use self::connection::Link;
 use self::dn::Dn;

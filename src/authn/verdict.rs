@@ -28,6 +28,7 @@ impl std::fmt::Debug for Renewal {
 
 /// The answer to a name and a password.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a look-up and taken apart at once")]
 pub enum Verdict {
     /// The password is right and the account may be used.
     Authenticated(Identity, Option<Renewal>),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Context, Policy, Realm, Realms};
-use crate::authn::identity::{Group, Identity, Kind, Method, Principal};
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
 use crate::clock::Timestamp;
 use crate::registry::{Action, ScopeRequest};
 use crate::source::{OneOrMany, SourceFile};
@@ -75,9 +75,15 @@ pub(super) fn root() -> PathBuf {
 /// Two realms as in the examples.
 pub(super) fn example_realms() -> Realms {
     Realms(vec![
-        Realm { name: "corp".into(), ignore_case: true, providers: vec!["staff".into(), "sso".into()] },
-        Realm { name: "robots".into(), ignore_case: false, providers: vec!["robots".into()] },
-        Realm { name: "github".into(), ignore_case: false, providers: vec!["github".into()] },
+        Realm { name: "corp".into(), ignore_case: true, providers: vec!["staff".into(), "sso".into()], ..Realm::default() },
+        Realm { name: "robots".into(), ignore_case: false, providers: vec!["robots".into()], ..Realm::default() },
+        Realm {
+            name: "github".into(),
+            ignore_case: false,
+            providers: vec!["github".into()],
+            workloads: vec!["github".into()],
+            ..Realm::default()
+        },
     ])
 }
 
@@ -108,6 +114,8 @@ impl Asker {
             method: Method::Password,
             proven: Timestamp(0),
             marker: None,
+            claims: IdentityClaims::new(),
+            second_factor: SecondFactor::Unknown,
         }))
     }
 }
@@ -127,10 +135,11 @@ fn run(path: &Path) -> usize {
             name: realm.name.into(),
             ignore_case: realm.ignore_case,
             providers: realm.providers.into_iter().map(Into::into).collect(),
+            ..Realm::default()
         })
         .collect();
     let realms = if realms.is_empty() {
-        Realms(vec![Realm { name: "corp".into(), ignore_case: true, providers: vec!["staff".into()] }])
+        Realms(vec![Realm { name: "corp".into(), ignore_case: true, providers: vec!["staff".into()], ..Realm::default() }])
     } else {
         Realms(realms)
     };

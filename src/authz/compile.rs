@@ -13,15 +13,18 @@ use super::alias::Aliases;
 use super::binding::component;
 use super::dn::DnPattern;
 use super::document::{self, Document, Original, Text};
+use super::environment::{Environment, Realms};
 use super::index::Index;
 use super::pattern::Reserved;
 use super::piece::PatternError;
-use super::policy::{LONE_REALM, Policy, Realms};
+use super::policy::{LONE_REALM, Policy, RuleSource};
 use super::rule::{Roles, Rule};
 use crate::source::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Reads, checks and compiles one file.
-pub(super) fn compile(file: &SourceFile, realms: &Realms) -> Result<(Policy, Diagnostics), Diagnostics> {
+pub(super) fn compile(sources: &[RuleSource], environment: &Environment) -> Result<(Policy, Diagnostics), Diagnostics> {
+    let Some(RuleSource { file, .. }) = sources.first() else { return Err(Diagnostics::default()) };
+    let realms = &environment.realms;
     let mut findings = Diagnostics::default();
     let document = document::read(file, &mut findings);
     let mut compiler = Compiler {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::binding::{Bindings, Splits};
-use super::decision::{Decision, Grant, RefusedBy};
+use super::decision::{Decision, Grant, Life, RefusedBy};
 use super::document::EffectKind;
 use super::pattern::{Pattern, Values};
 use super::policy::Policy;
@@ -26,7 +26,7 @@ pub(super) fn decide(policy: &Policy, seen: Option<&Seen<'_>>, scopes: &[Resourc
         }
         grants.push(tally.grant(scope));
     }
-    Decision { grants }
+    Decision { grants, until: None }
 }
 
 /// What one rule says about one resource.
@@ -257,6 +257,8 @@ impl<'a> Tally<'a> {
             granted,
             granted_by: granted.iter().map(|action| (action, by(action))).collect(),
             refused: (asked - granted).iter().map(|action| (action, self.refusal(action))).collect(),
+            lives: granted.iter().map(|action| (action, Life { longest: None, service: true })).collect(),
+            denied_tags: Vec::new(),
             notes: self.notes,
         }
     }

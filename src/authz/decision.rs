@@ -3,13 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::registry::{Action, ActionSet, Resource, ResourceScope};
+use crate::source::Period;
 
 /// One grant for each scope that was asked for, in the same order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The grants; those that grant nothing are among them.
     pub grants: Vec<Grant>,
+    /// The next moment at which a `when` or `mfa: {within}` of a rule changes that is about something granted here: the
+    /// token ends before it. At least a minute ahead, because what is nearer counts as reached.
+    pub until: Option<Timestamp>,
 }
 
 /// What one scope got.
@@ -23,8 +28,21 @@ pub struct Grant {
     pub granted_by: Vec<(Action, Vec<RuleName>)>,
     /// Why each of the others is not granted. A requested `*` on a repository asks for each of its actions.
     pub refused: Vec<(Action, RefusedBy)>,
+    /// How long each granted action may live, by the rules that grant it.
+    pub lives: Vec<(Action, Life)>,
+    /// Tags that denies close, as globs in their order, by granted action; for registries that enforce them.
+    pub denied_tags: Vec<(Action, Vec<String>)>,
     /// What an operator should know, as a rule that could not be told to apply.
     pub notes: Vec<String>,
+}
+
+/// How long a granted action may live: the longest of what its rules say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// The longest `ttl` of a rule.
+    pub longest: Option<Period>,
+    /// Whether a rule without `ttl` grants it too, so that the service's life counts.
+    pub service: bool,
 }
 
 /// Why an action is not granted.

@@ -13,7 +13,7 @@ use reading::permitted;
 
 use super::cases::{context, example_realms};
 use super::{Decision, Policy};
-use crate::authn::identity::{Group, Identity, Kind, Method, Principal};
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
 use crate::clock::Timestamp;
 use crate::registry::{Action, ActionSet, Resource, ResourceScope};
 use crate::source::SourceFile;
@@ -140,6 +140,8 @@ fn principal(asker: Option<&Asker>) -> Principal {
         method: Method::Password,
         proven: Timestamp(0),
         marker: None,
+        claims: IdentityClaims::new(),
+        second_factor: SecondFactor::Unknown,
     }))
 }
 

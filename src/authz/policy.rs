@@ -8,6 +8,7 @@ use super::alias::{Aliases, Renamed};
 use super::allowance::Allowance;
 use super::binding::Bindings;
 use super::decision::Decision;
+use super::environment::{Environment, Realms};
 use super::index::Index;
 use super::pattern::Reserved;
 use super::rule::{EffectKind, Roles, Rule, Splits};
@@ -18,23 +19,17 @@ use crate::clock::Timestamp;
 use crate::registry::{Action, Resource, ResourceScope};
 use crate::source::{Diagnostics, SourceFile};
 
-/// Whose users and groups the configured providers vouch for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Realm {
-    /// What rules call it.
-    pub name: Arc<str>,
-    /// Whether its names compare without regard to ASCII case.
-    pub ignore_case: bool,
-    /// The providers that vouch for it.
-    pub providers: Vec<Arc<str>>,
-}
-
 /// The realm of a rule file that is read without a configuration and names none.
 pub(super) const LONE_REALM: &str = "default";
 
-/// Every realm of the configuration; none where rules are read without one, and may then name any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Realms(pub Vec<Realm>);
+/// One file of rules.
+#[derive(Clone, Debug)]
+pub struct RuleSource {
+    /// What it holds.
+    pub file: SourceFile,
+    /// The pattern that its repositories have to stay inside.
+    pub within: Option<String>,
+}
 
 /// What a decision depends on beside who asks for what.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +69,12 @@ pub struct Policy {
 impl Policy {
     /// Reads and checks a rule file. Every mistake in it is found at once; warnings come with the policy.
     pub fn compile(file: &SourceFile, realms: &Realms) -> Result<(Self, Diagnostics), Diagnostics> {
-        compile::compile(file, realms)
+        compile::compile(&[RuleSource { file: file.clone(), within: None }], &Environment::from(realms.clone()))
+    }
+
+    /// The same for several files, of which the first says what holds for all, and with all that is known of the configuration.
+    pub fn compile_all(sources: &[RuleSource], environment: &Environment) -> Result<(Self, Diagnostics), Diagnostics> {
+        compile::compile(sources, environment)
     }
 
     /// What of the request this principal may have, and why. Nothing in the context changes it until rules may depend on

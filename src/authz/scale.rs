@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Policy;
 use super::cases::{context, example_realms};
-use crate::authn::identity::{Group, Identity, Kind, Method, Principal};
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
 use crate::clock::Timestamp;
 use crate::registry::{ActionSet, ScopeRequest};
 use crate::source::SourceFile;
@@ -33,6 +33,8 @@ fn somebody(groups: impl Iterator<Item = Group>) -> Principal {
         method: Method::Password,
         proven: Timestamp(0),
         marker: None,
+        claims: IdentityClaims::new(),
+        second_factor: SecondFactor::Unknown,
     }))
 }
 

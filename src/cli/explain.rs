@@ -14,7 +14,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::DIFFERENT;
 use crate::audit;
-use crate::authz::{Context, Policy, Realms};
+use crate::authz::{Context, Environment, Policy, RuleSource};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::registry::{Action, ScopeRequest};
@@ -77,16 +77,17 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
 
 fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = args.config.as_deref().map(|path| read_config(path, talk)).transpose()?;
-    let realms = config.as_ref().map_or_else(Realms::default, |config| asker::realms(&config.providers));
-    let policy = read_rules(args, config.as_ref(), &realms, talk)?;
-    let principal = asker::principal(args, &policy, &realms, talk)?;
+    let clock = Clock::system();
+    let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
+    let policy = read_rules(args, config.as_ref(), &environment, talk)?;
+    let principal = asker::principal(args, &policy, &environment.realms, talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
     for (item, why) in &dropped {
         writeln!(talk, "not granted: {}: {why}", audit::escaped(item))?;
     }
     let service = service(args, config.as_ref())?;
-    let context = Context { service, now: Clock::system().now(), source: args.source };
+    let context = Context { service, now: clock.now(), source: args.source };
     let decision = policy.decide(&principal, &request.scopes, &context);
     let report = Report { decision: &decision, policy: &policy, dropped: &dropped };
     if args.json {
@@ -103,10 +104,10 @@ fn read_config(path: &Path, talk: &mut dyn Write) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn read_rules(args: &ExplainArgs, config: Option<&Config>, realms: &Realms, talk: &mut dyn Write) -> anyhow::Result<Policy> {
+fn read_rules(args: &ExplainArgs, config: Option<&Config>, environment: &Environment, talk: &mut dyn Write) -> anyhow::Result<Policy> {
     let Some(path) = args.rules.clone().or_else(|| config.map(Config::rules_file)) else { bail!("name a file with --config or --rules") };
     let file = SourceFile::load(&path).map_err(Diagnostics::from)?;
-    let (policy, warnings) = Policy::compile(&file, realms)?;
+    let (policy, warnings) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
     write!(talk, "{warnings}")?;
     Ok(policy)
 }

@@ -210,7 +210,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::authn::identity::{Group, Identity, Kind, Method, PasswordMarker};
+    use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
     use crate::token::identity_token::Recheck;
 
     #[derive(Parser)]
@@ -247,6 +247,8 @@ mod tests {
                 method: Method::Password,
                 proven: self.clock.now(),
                 marker: Some(PasswordMarker("1".to_owned())),
+                claims: IdentityClaims::new(),
+                second_factor: SecondFactor::Unknown,
             };
             self.tokens.mint(&identity, "registry.example", "f", None, Recheck::ByProvider).await.unwrap()
         }

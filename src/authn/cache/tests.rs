@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::authn::identity::{Kind, Method};
+use crate::authn::identity::{IdentityClaims, Kind, Method, SecondFactor};
 use crate::clock::Timestamp;
 use crate::source::{Located, Period};
 
@@ -38,6 +38,8 @@ fn success() -> Answer {
             method: Method::Password,
             proven: Timestamp(0),
             marker: None,
+            claims: IdentityClaims::new(),
+            second_factor: SecondFactor::Unknown,
         }),
         None,
     )

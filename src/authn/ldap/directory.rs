@@ -13,7 +13,7 @@ use super::entry::Entry;
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
 use super::{person, state};
-use crate::authn::identity::{Identity, Kind, Method};
+use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, SecondFactor};
 use crate::authn::verdict::{Rejection, Standing, Verdict};
 use crate::clock::Timestamp;
 
@@ -153,6 +153,8 @@ impl Directory {
             method,
             proven,
             marker: person::marker(entry)?,
+            claims: IdentityClaims::new(),
+            second_factor: SecondFactor::Unknown,
         })
     }
 }

@@ -10,7 +10,7 @@ use std::slice;
 use super::report::{Report, Summary};
 use crate::audit::settings::AuditSettings;
 use crate::authn::authenticator::Authenticator;
-use crate::authz::{Policy, Realm, Realms};
+use crate::authz::{Policy, RuleSource};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lifecycle::Tls;
@@ -31,12 +31,12 @@ pub(super) fn inspect(config: &Config, clock: &Clock, report: &mut Report) -> Op
         }
     };
     report.found(warnings);
-    let policy = rules(config, &authenticator, report)?;
+    let policy = rules(config, clock, report)?;
     report.summary = Some(Summary { providers: config.providers.len(), rules: policy.rule_count(), services: config.services.len() });
     Some((authenticator, policy))
 }
 
-fn rules(config: &Config, authenticator: &Authenticator, report: &mut Report) -> Option<Policy> {
+fn rules(config: &Config, clock: &Clock, report: &mut Report) -> Option<Policy> {
     let written = config.rules.path()?;
     let file = match SourceFile::load(&config.folder().join(&written.value)) {
         Ok(file) => file,
@@ -46,7 +46,7 @@ fn rules(config: &Config, authenticator: &Authenticator, report: &mut Report) ->
             return None;
         }
     };
-    match Policy::compile(&file, &realms(authenticator)) {
+    match Policy::compile_all(&[RuleSource { file, within: None }], &config.environment(clock.now())) {
         Ok((policy, warnings)) => {
             report.found(warnings);
             Some(policy)
@@ -56,11 +56,6 @@ fn rules(config: &Config, authenticator: &Authenticator, report: &mut Report) ->
             None
         }
     }
-}
-
-fn realms(authenticator: &Authenticator) -> Realms {
-    let known = authenticator.realms().into_iter();
-    Realms(known.map(|realm| Realm { name: realm.name, ignore_case: realm.ignore_case, providers: realm.providers }).collect())
 }
 
 fn certificate(config: &Config, report: &mut Report) {

@@ -1,26 +1,14 @@
 //! Who asks, from what the command line says of them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
 use super::ExplainArgs;
-use crate::authn::identity::{Group, Identity, Kind, Method, Principal};
-use crate::authn::settings::ProviderSettings;
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
 use crate::authz::{Policy, Realm, Realms, group_of_dn};
 use crate::clock::Clock;
-
-/// The realms as the providers' settings name them, without asking any.
-pub(super) fn realms(providers: &[ProviderSettings]) -> Realms {
-    let mut realms: BTreeMap<Arc<str>, Realm> = BTreeMap::new();
-    for names in providers.iter().map(ProviderSettings::names) {
-        let fresh = || Realm { name: Arc::clone(&names.realm), ignore_case: names.ignore_case, providers: Vec::new() };
-        realms.entry(Arc::clone(&names.realm)).or_insert_with(fresh).providers.push(names.provider);
-    }
-    Realms(realms.into_values().collect())
-}
 
 /// Who the arguments say is asking. What was assumed, or cannot match, is said to `talk`.
 pub(super) fn principal(args: &ExplainArgs, policy: &Policy, realms: &Realms, talk: &mut dyn Write) -> anyhow::Result<Principal> {
@@ -40,6 +28,8 @@ pub(super) fn principal(args: &ExplainArgs, policy: &Policy, realms: &Realms, ta
         method: Method::Password,
         proven: Clock::system().now(),
         marker: None,
+        claims: IdentityClaims::new(),
+        second_factor: SecondFactor::Unknown,
     };
     for group in policy.hidden_groups(&identity) {
         writeln!(talk, "the group `{}` matches nothing: the rules use that name as an alias; give a group that it stands for", group.name)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::authn::identity::{Group, Identity, Kind, Method, PasswordMarker};
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use crate::clock::Timestamp;
 use crate::store::TokenRow;
 
@@ -54,5 +54,7 @@ pub(super) fn identity(row: &TokenRow) -> Option<Identity> {
         method: Method::IdentityToken,
         proven: Timestamp(row.proven),
         marker: row.marker.clone().map(PasswordMarker),
+        claims: IdentityClaims::new(),
+        second_factor: SecondFactor::Unknown,
     })
 }

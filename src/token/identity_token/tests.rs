@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::*;
-use crate::authn::identity::{Group, Kind, Method, PasswordMarker};
+use crate::authn::identity::{Group, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use crate::source::{Located, Period};
 
 const SERVICE: &str = "registry.example";
@@ -49,6 +49,8 @@ impl Scene {
             method: Method::Password,
             proven: self.clock.now(),
             marker: Some(PasswordMarker("20260101".to_owned())),
+            claims: IdentityClaims::new(),
+            second_factor: SecondFactor::Unknown,
         }
     }
 
