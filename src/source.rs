@@ -4,16 +4,24 @@
 //! that a later check can still show the line it speaks of.
 
 mod diagnostic;
+mod excerpt;
+mod file;
+mod lines;
 mod located;
 mod period;
 mod secret;
+mod secret_keys;
+mod visible;
 mod whole;
 mod words;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use excerpt::Excerpt;
+pub use file::SourceFile;
 pub use located::{Located, OneOrMany, Place};
 pub use period::Period;
 pub use secret::{SecretError, SecretSource};
+pub use visible::is_hidden;
 pub use whole::read_whole;
-pub use yaml::SourceFile;
+pub use words::nearest;
