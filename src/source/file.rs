@@ -123,3 +123,49 @@ fn not_utf8(path: &Path, valid: usize, bytes: &[u8]) -> Diagnostic {
     let byte = bytes.get(valid).copied().unwrap_or_default();
     file.error(place, format!("the byte 0x{byte:02x} is no UTF-8 text")).hint("save the file as UTF-8")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// What is said of a file with these bytes, or the text of it.
+    fn load(bytes: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x.yaml"), bytes).unwrap();
+        let started = Instant::now();
+        let loaded = SourceFile::load(&folder.path().join("x.yaml"));
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        match loaded {
+            Ok(file) => file.text().to_owned(),
+            Err(finding) => finding.to_string().replace(&format!("{}/", folder.path().display()), ""),
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused() {
+        assert_eq!(load(&vec![b'a'; 16 << 20]).len(), 16 << 20);
+        let refused = "error: cannot read the file: it is larger than 16384 KiB\n  --> x.yaml\nhint: check that this is the right file\n";
+        assert_eq!(load(&vec![b'a'; (16 << 20) + 1]), refused);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_refused_where_they_stand() {
+        let refused = "error: the byte 0xfc is no UTF-8 text\n  --> x.yaml:2:5\n  |\n2 | b: m\n  |     ^\nhint: save the file as UTF-8\n";
+        assert_eq!(load(b"a: b\nb: m\xfcller\n"), refused);
+        assert!(load(b"\xff\xfea\0").contains("x.yaml:1:1"));
+        let late = [filled(16 << 20).as_slice(), b"\xff"].concat();
+        assert!(load(late.get(2..).unwrap()).contains("x.yaml:8388608:1"));
+    }
+
+    fn filled(bytes: usize) -> Vec<u8> {
+        b"a\n".repeat(bytes / 2)
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        assert_eq!(load(b"\xef\xbb\xbfa: b\n"), "a: b\n");
+        assert_eq!(load(b"\xef\xbb\xbf"), "");
+    }
+}

@@ -3,6 +3,8 @@
 use serde_yaml::Error;
 use serde_yaml::budget::BudgetBreach;
 
+use super::yaml::{MAX_DEPTH, MAX_NODES};
+
 /// Nobody means a known word by a longer text, and comparing them is quadratic.
 const LONGEST_WORD: usize = 64;
 /// So many known words are compared.
@@ -49,6 +51,20 @@ pub(super) fn describe(error: &Error) -> Words {
             understood("true or false is expected here".to_owned(), None)
         }
         Error::InvalidScalar { ty: "u8" | "u16" | "u32" | "u64", .. } => understood("a whole number is expected here".to_owned(), None),
+        Error::NonFiniteFloat { value, .. } => {
+            understood(format!("`{value}` is not a finite number"), Some("quote it if it is a text".to_owned()))
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => nested_too_deeply(),
+        // The reader looks ahead of itself inside brackets, with a limit of its own.
+        Error::ExternalMessage { msg, .. } if msg == "recursion limit exceeded" => nested_too_deeply(),
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => understood(
+            format!("the file holds more than {MAX_NODES} values"),
+            Some("check that this is the right file; a rule has about 20 values".to_owned()),
+        ),
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => understood(
+            "a second document begins here, and a file has one".to_owned(),
+            Some("remove the line `---`, or what stands above it".to_owned()),
+        ),
         Error::Budget { breach: BudgetBreach::Anchors { .. }, .. } => yaml("anchors (`&name`) are refused".to_owned()),
         Error::UnknownAnchor { .. } => yaml("aliases (`*name`) are refused".to_owned()),
         Error::MergeKeyNotAllowed { .. } => {
@@ -62,6 +78,10 @@ pub(super) fn describe(error: &Error) -> Words {
             if matches!(other, Error::Message { .. }) { understood(message, None) } else { yaml(message) }
         }
     }
+}
+
+fn nested_too_deeply() -> Words {
+    understood(format!("this is nested deeper than {MAX_DEPTH} levels"), Some("check the brackets and the indentation above it".to_owned()))
 }
 
 fn understood(message: String, hint: Option<String>) -> Words {

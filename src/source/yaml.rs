@@ -1,5 +1,7 @@
 //! Reading YAML strictly: one document, no aliases, no merge keys, no doubled keys, bounded size and depth.
 
+use std::thread;
+
 use serde::de::DeserializeOwned;
 use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
@@ -9,22 +11,44 @@ use super::located::Place;
 use super::words;
 
 /// Deeper nesting is refused.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
+/// Stack for the deepest nesting that is read: 64 KiB a level in a debug build, 8 KiB in a release build.
+const STACK: usize = 8 * 1024 * 1024;
+/// More keys, values, lists and mappings are refused: each takes memory whatever its length. Ten thousand rules have a
+/// quarter of this.
+pub(super) const MAX_NODES: usize = 1_000_000;
 
 impl SourceFile {
     /// Parses the whole file as one strict document.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
+    pub fn parse<T: DeserializeOwned + Send>(&self) -> Result<T, Diagnostic> {
+        // A thread of its own, because the stack of the caller's may be small and what nesting takes of it is not ours to say.
+        let read = thread::scope(|scope| {
+            let reader = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK).spawn_scoped(scope, || self.read());
+            reader.map(thread::ScopedJoinHandle::join)
+        });
+        match read {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) => Err(Diagnostic::whole(self.path(), "the YAML reader gave up").hint("report this with the file, please")),
+            Err(cause) => Err(Diagnostic::whole(self.path(), format!("there is no thread to read the file: {cause}"))),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
         let options = serde_yaml::options! {
             budget: serde_yaml::budget! {
                 max_depth: MAX_DEPTH,
-                max_nodes: 4_000_000,
-                max_events: 16_000_000,
+                flow_nesting_limit: MAX_DEPTH,
+                max_nodes: MAX_NODES,
+                // Lists and mappings end as well, and the document and the file begin and end.
+                max_events: 2 * MAX_NODES + 4,
                 max_aliases: 0,
                 max_anchors: 0,
                 max_documents: 1,
             },
             duplicate_keys: DuplicateKeyPolicy::Error,
             merge_keys: MergeKeyPolicy::Error,
+            // Its errors would carry a copy of the text around them, which is shown by `Excerpt`.
+            with_snippet: false,
         };
         serde_yaml::from_str_with_options(self.text(), options).map_err(|error| self.syntax(&error))
     }
