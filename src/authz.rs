@@ -39,6 +39,8 @@ mod cases;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod scale;

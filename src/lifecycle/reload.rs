@@ -10,7 +10,7 @@ use super::tls::Tls;
 use super::watch::{Reading, Watch};
 use crate::app::{App, Reread};
 use crate::config::{self, Config};
-use crate::source::{Diagnostic, Diagnostics, Severity};
+use crate::source::{Diagnostic, Diagnostics};
 
 /// The second look at a changed file comes no later than this.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -145,8 +145,8 @@ impl Reloader {
 }
 
 fn log(warnings: &Diagnostics) {
-    for finding in &warnings.0 {
-        tracing::warn!("{}", finding.summary());
+    for warning in warnings.summaries() {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -155,7 +155,7 @@ fn every(app: &App) -> Duration {
 }
 
 fn whole(file: PathBuf, message: String) -> Diagnostics {
-    Diagnostics::from(Diagnostic { severity: Severity::Error, file, place: None, message, hint: None, line: None })
+    Diagnostics::from(Diagnostic::whole(file, message))
 }
 
 /// Runs file work where it holds up nobody; `None` where it panicked.
