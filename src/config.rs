@@ -8,9 +8,11 @@ mod document;
 mod listen;
 mod log;
 mod network;
+mod schema;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
+pub use schema::schema;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 mod diagnostic;
 mod located;
 mod period;
+mod schema;
 mod secret;
 mod whole;
 mod words;
@@ -14,6 +15,7 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use located::{Located, OneOrMany, Place};
 pub use period::Period;
+pub use schema::{AnyScalar, exactly_one_of};
 pub use secret::{SecretError, SecretSource};
 pub use whole::read_whole;
 pub use yaml::SourceFile;
