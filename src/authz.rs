@@ -18,6 +18,7 @@ mod pattern;
 mod piece;
 mod policy;
 mod rule;
+mod schema;
 mod seen;
 pub mod settings;
 
@@ -25,6 +26,7 @@ pub use allowance::Allowance;
 pub use decision::{Decision, Grant, RefusedBy, RuleName};
 pub use dn::group_of_dn;
 pub use policy::{Context, Named, Policy, Realm, Realms};
+pub use schema::schema;
 
 #[cfg(test)]
 mod cases;
