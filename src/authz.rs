@@ -21,6 +21,7 @@ mod pattern;
 mod piece;
 mod policy;
 mod rule;
+mod schema;
 mod seen;
 pub mod settings;
 mod standing;
@@ -33,6 +34,7 @@ pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
+pub use schema::schema;
 
 #[cfg(test)]
 mod cases;

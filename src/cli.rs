@@ -9,6 +9,7 @@ pub mod hash;
 pub mod keys;
 mod logging;
 pub mod quickstart;
+pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod tokens;
@@ -59,6 +60,8 @@ enum Command {
     Tokens(TokensCommand),
     /// Show how a running service stands.
     Status(status::StatusArgs),
+    /// Print the JSON Schema of the configuration or of the rule file.
+    Schema(schema::SchemaArgs),
 }
 
 /// `narrows keys`.
@@ -132,6 +135,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(tokens::run(&command.tokens, &config.state, &config.identity_tokens, config.folder(), &clock, out))
         }
         Command::Status(args) => runtime()?.block_on(status::run(&args, out)),
+        Command::Schema(args) => schema::run(&args, out),
     }
 }
 

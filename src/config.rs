@@ -8,9 +8,11 @@ mod document;
 mod environment;
 mod listen;
 mod log;
+mod schema;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
+pub use schema::schema;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,12 @@
 //! `rules`, `policy_tests` and `reload` of the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::source::{Diagnostics, Located, OneOrMany, Period, Place, SourceFile};
 
@@ -22,7 +24,7 @@ pub struct RulesSettings {
 pub struct RulesFile {
     /// Where it is, relative to the configuration.
     pub file: PathBuf,
-    /// The pattern that its repositories have to stay inside; refused by name until rules may be spread over files.
+    /// The pattern that its repositories have to stay inside; not available yet.
     pub within: Option<Located<String>>,
 }
 
@@ -45,6 +47,23 @@ impl RulesSettings {
             findings
                 .push(file.error(within.place, "`within` is not available yet").hint("remove it: this version cannot hold what it says"));
         }
+    }
+}
+
+impl JsonSchema for RulesSettings {
+    fn schema_name() -> Cow<'static, str> {
+        "RulesSettings".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let file = generator.subschema_for::<Written>();
+        json_schema!({
+            "description": "The path of a rule file, or a list that holds one.",
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, file]}},
+            ],
+            "examples": ["rules.yaml"],
+        })
     }
 }
 
@@ -88,15 +107,20 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
+/// A rule file with what its repositories have to stay inside.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RulesFile")]
+struct Written {
+    /// The path of the rule file.
+    file: PathBuf,
+    /// The pattern that its repositories have to stay inside. Not available yet.
+    #[serde(default)]
+    within: Option<Located<String>>,
+}
+
 impl<'de> Deserialize<'de> for RulesFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Written {
-            file: PathBuf,
-            #[serde(default)]
-            within: Option<Located<String>>,
-        }
         struct PathOrMap;
         impl<'de> Visitor<'de> for PathOrMap {
             type Value = RulesFile;
@@ -115,8 +139,8 @@ impl<'de> Deserialize<'de> for RulesFile {
     }
 }
 
-/// `policy_tests`: files of cases that every load has to pass. Refused by name until they can be run.
-#[derive(Clone, Debug, Deserialize)]
+/// `policy_tests`: files of cases that every load has to pass. Not available yet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PolicyTests(pub OneOrMany);
 
@@ -130,22 +154,22 @@ impl PolicyTests {
 }
 
 /// `reload`: how changed files are noticed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReloadSettings {
     /// How often files are looked at. Default 2s.
     pub every: Located<Period>,
-    /// What happens to a change that gives somebody more. Default `log`, the only one so far.
+    /// What happens to a change that gives somebody more. Default `log`; `refuse` is not available yet.
     pub widen: Located<Widen>,
 }
 
 /// What happens to a change of the rules that gives somebody more.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Widen {
     /// It is used, and the log says so.
     Log,
-    /// It waits for an operator (not available yet).
+    /// It waits for an operator. Not available yet.
     Refuse,
 }
 
