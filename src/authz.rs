@@ -6,6 +6,7 @@
 
 mod alias;
 mod allowance;
+mod asker;
 mod binding;
 mod compile;
 mod decide;
@@ -24,6 +25,7 @@ mod seen;
 pub mod settings;
 
 pub use allowance::Allowance;
+pub use asker::{Asker, AskerError, Mfa};
 pub use decision::{Decision, Grant, Life, RefusedBy, RuleName};
 pub use difference::{Change, Difference};
 pub use dn::group_of_dn;

@@ -80,7 +80,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let clock = Clock::system();
     let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
     let policy = read_rules(args, config.as_ref(), &environment, talk)?;
-    let principal = asker::principal(args, &policy, &environment.realms, talk)?;
+    let principal = asker::principal(args, &policy, &environment.realms, clock.now(), talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
     for (item, why) in &dropped {
