@@ -20,6 +20,7 @@ mod node;
 mod pattern;
 mod piece;
 mod policy;
+mod policy_test;
 mod rule;
 mod seen;
 pub mod settings;
@@ -31,6 +32,7 @@ pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
+pub use policy_test::{Case, Failure, Found, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
 
 #[cfg(test)]
 mod cases;

@@ -1,0 +1,202 @@
+//! From the tree to the cases: which keys stand where.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::case::{Case, Question, Request, TestedFiles, WhoCan};
+use super::{request, who};
+use crate::authz::node::{Kind, Node, NodeReader};
+use crate::authz::settings::RulesFile;
+use crate::registry::{Action, Resource};
+use crate::source::{Diagnostics, Located, Place, SourceFile};
+
+/// Keys of a case that asks for something.
+const REQUEST_KEYS: [&str; 5] = ["who", "asks", "gets", "at", "source"];
+/// Keys of a case that asks who may.
+const WHO_CAN_KEYS: [&str; 2] = ["who_can", "is"];
+/// Keys of both.
+const COMMON_KEYS: [&str; 2] = ["name", "service"];
+/// The same for people.
+const CASE_KEYS: &str = "who, asks, gets, at and source, or who_can and is; and name and service";
+
+/// Reads a file.
+pub(super) fn read(file: &SourceFile) -> Result<(TestedFiles, Vec<Case>), Diagnostics> {
+    let mut reader = NodeReader::new(file);
+    let node: Node = file.parse()?;
+    let found = document(&mut reader, node);
+    reader.findings.0.sort_by_key(|finding| finding.place);
+    match found {
+        Some(found) if !reader.findings.has_errors() => Ok(found),
+        _ => Err(reader.findings),
+    }
+}
+
+fn document(reader: &mut NodeReader<'_>, node: Node) -> Option<(TestedFiles, Vec<Case>)> {
+    let place = node.place;
+    let (mut files, mut cases) = (Vec::new(), None);
+    for (key, value) in reader.map(node, "a file of policy tests")? {
+        match key.value.as_str() {
+            "rules" => files.push((key, TestedFiles::Rules(rules(reader, value)))),
+            "config" => files.extend(reader.text(value, "`config`").map(|path| (key, TestedFiles::Config(path.map(PathBuf::from))))),
+            "cases" => cases = Some(list_of_cases(reader, value)),
+            _ => reader.unknown(&key, "rules or config, and cases"),
+        }
+    }
+    if cases.is_none() {
+        reader.error(place, "`cases` is missing", "write `cases:` and a line `- who: …` for each case");
+    }
+    let mut files = files.into_iter();
+    let first = files.next();
+    if let Some((second, _)) = files.next() {
+        reader.error(second.place, "a file with both `rules` and `config`", "keep one: a configuration brings its rules");
+    }
+    if first.is_none() && !reader.findings.has_errors() {
+        reader.error(place, "it is not said which rules are tested", "write `rules: rules.yaml`, or `config: narrows.yaml`");
+    }
+    Some((first?.1, cases?))
+}
+
+fn rules(reader: &mut NodeReader<'_>, node: Node) -> Vec<Located<RulesFile>> {
+    if node.value == Kind::List(Vec::new()) {
+        reader.error(node.place, "`rules` is an empty list", "name the rule file, as in `rules: rules.yaml`");
+    }
+    NodeReader::items(node).into_iter().filter_map(|item| rules_file(reader, item)).collect()
+}
+
+fn rules_file(reader: &mut NodeReader<'_>, node: Node) -> Option<Located<RulesFile>> {
+    let place = node.place;
+    if !matches!(node.value, Kind::Map(_)) {
+        let path = reader.text(node, "a rule file")?;
+        return Some(path.map(|path| RulesFile { file: path.into(), within: None }));
+    }
+    let (mut file, mut within) = (None, None);
+    for (key, value) in reader.map(node, "a rule file")? {
+        match key.value.as_str() {
+            "file" => file = reader.text(value, "`file`"),
+            "within" => within = reader.text(value, "`within`"),
+            _ => reader.unknown(&key, "file and within"),
+        }
+    }
+    if file.is_none() {
+        reader.error(place, "a rule file without `file`", "write {file: teams/payments.yaml, within: payments/**}");
+    }
+    Some(Located { value: RulesFile { file: file?.value.into(), within }, place })
+}
+
+fn list_of_cases(reader: &mut NodeReader<'_>, node: Node) -> Vec<Case> {
+    let hint = "start each case with a dash, as in `- {who: anonymous, asks: \"repository:base/app:pull\", gets: pull}`";
+    match node.value {
+        // A file that tests nothing would pass for ever.
+        Kind::List(items) if items.is_empty() => {
+            reader.error(node.place, "there is no case", hint);
+            Vec::new()
+        }
+        Kind::List(items) => items.into_iter().filter_map(|item| case(reader, item)).collect(),
+        other @ (Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::Map(_)) => {
+            reader.error(node.place, format!("`cases` is a list, not {}", other.article()), hint);
+            Vec::new()
+        }
+    }
+}
+
+/// The values of a case, by key, with the places of the keys.
+type Keys = BTreeMap<String, (Place, Node)>;
+
+fn case(reader: &mut NodeReader<'_>, node: Node) -> Option<Case> {
+    let place = node.place;
+    let mut keys = Keys::new();
+    for (key, value) in reader.map(node, "a case")? {
+        if [COMMON_KEYS.as_slice(), &REQUEST_KEYS, &WHO_CAN_KEYS].concat().contains(&key.value.as_str()) {
+            keys.insert(key.value, (key.place, value));
+        } else {
+            reader.unknown(&key, CASE_KEYS);
+        }
+    }
+    let name = keys.remove("name").and_then(|(_, value)| reader.text(value, "`name`")).map(|name| name.value);
+    let service = keys.remove("service").and_then(|(_, value)| reader.text(value, "`service`"));
+    let question = if WHO_CAN_KEYS.iter().any(|key| keys.contains_key(*key)) {
+        Question::WhoCan(who_can(reader, place, keys)?)
+    } else {
+        Question::Request(a_request(reader, place, keys)?)
+    };
+    Some(Case { place, name, service, question })
+}
+
+/// A case with `who`, `asks` and `gets`.
+fn a_request(reader: &mut NodeReader<'_>, place: Place, mut keys: Keys) -> Option<Request> {
+    for key in ["who", "asks", "gets"] {
+        if !keys.contains_key(key) {
+            reader.error(place, format!("a case without `{key}`"), format!("the keys of a case are {CASE_KEYS}"));
+        }
+    }
+    let mut value = |key| keys.remove(key).map(|(_, value)| value);
+    let who = value("who").and_then(|node| who::read(reader, node));
+    let asks = value("asks").map(|node| request::asks(reader, node)).unwrap_or_default();
+    let gets = value("gets").and_then(|node| request::gets(reader, node, &asks));
+    let at = value("at").and_then(|node| parsed(reader, node, "`at`", "write date, time and zone, as in 2035-01-31T18:00:00Z"));
+    let source = value("source").and_then(|node| parsed(reader, node, "`source`", "write an address, as in 10.20.0.7"));
+    Some(Request { who: who?, asks, gets: gets?, at, source })
+}
+
+/// A case with `who_can` and `is`.
+fn who_can(reader: &mut NodeReader<'_>, place: Place, mut keys: Keys) -> Option<WhoCan> {
+    let (question, is) = (keys.remove("who_can"), keys.remove("is"));
+    for (key, (other, _)) in &keys {
+        reader.error(*other, format!("`{key}` stands beside `who_can`"), format!("the keys of a case are {CASE_KEYS}"));
+    }
+    for (key, there) in WHO_CAN_KEYS.into_iter().zip([question.is_some(), is.is_some()]) {
+        if !there {
+            reader.error(place, format!("a case without `{key}`"), "write `who_can: push prod/app` and `is: [group releasers]`");
+        }
+    }
+    let question = question.and_then(|(_, node)| action_and_resource(reader, node));
+    let is = is.map(|(_, node)| holders(reader, node));
+    let (action, resource) = question?;
+    Some(WhoCan { action, resource, is: is? })
+}
+
+/// Holders in words, or `nobody`.
+fn holders(reader: &mut NodeReader<'_>, node: Node) -> Located<BTreeSet<String>> {
+    let place = node.place;
+    if node.value == Kind::List(Vec::new()) {
+        reader.error(place, "`is` is an empty list", "write `is: nobody`");
+    }
+    let holders = reader.texts(node, "`is`");
+    if let Some(nobody) = holders.iter().find(|holder| holder.value == "nobody").filter(|_| holders.len() > 1) {
+        reader.error(nobody.place, "`nobody` stands beside somebody", "keep one of them");
+    }
+    let value = holders.into_iter().map(|holder| holder.value).filter(|holder| holder != "nobody").collect();
+    Located { value, place }
+}
+
+/// A text that stands for something else.
+fn parsed<T: FromStr>(reader: &mut NodeReader<'_>, node: Node, what: &str, hint: &str) -> Option<T> {
+    let text = reader.text(node, what)?;
+    let parsed = text.value.parse().ok();
+    if parsed.is_none() {
+        reader.error(text.place, format!("{what} cannot be `{}`", text.value), hint);
+    }
+    parsed
+}
+
+/// `push prod/app`, or `catalog`.
+fn action_and_resource(reader: &mut NodeReader<'_>, node: Node) -> Option<(Action, Resource)> {
+    let hint = "write an action and a repository, as in `who_can: push prod/app`, or `who_can: catalog`";
+    let text = reader.text(node, "`who_can`")?;
+    if text.value == "catalog" {
+        return Some((Action::All, Resource::Catalog));
+    }
+    let (word, name) = text.value.split_once(' ').unwrap_or((&text.value, ""));
+    let action = Action::from_word(word).filter(|action| *action != Action::All);
+    if action.is_none() {
+        reader.error(text.place, format!("`{word}` is no action"), hint);
+    }
+    match name.parse() {
+        Ok(name) => action.map(|action| (action, Resource::Repository(name))),
+        Err(error) => {
+            reader.error(text.place, error.to_string(), hint);
+            None
+        }
+    }
+}
