@@ -2,5 +2,6 @@
 
 mod bad;
 mod check;
+mod policy_tests;
 mod reference;
 mod shipped;
