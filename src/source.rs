@@ -16,4 +16,5 @@ pub use located::{Located, OneOrMany, Place};
 pub use period::Period;
 pub use secret::{SecretError, SecretSource};
 pub use whole::read_whole;
+pub use words::nearest;
 pub use yaml::SourceFile;

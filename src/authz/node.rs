@@ -5,7 +5,7 @@
 
 mod reader;
 
-pub(super) use reader::NodeReader;
+pub(super) use reader::{Keys, NodeReader};
 
 use std::fmt;
 

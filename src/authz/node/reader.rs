@@ -1,7 +1,7 @@
 //! What stands at a place is what belongs there, or a finding.
 
 use super::{Entries, Kind, Node};
-use crate::source::{Diagnostics, Located, Place, SourceFile};
+use crate::source::{Diagnostics, Located, Place, SourceFile, nearest};
 
 /// Takes a tree apart and keeps every mistake that it meets.
 #[derive(Debug)]
@@ -63,7 +63,33 @@ impl<'a> NodeReader<'a> {
         self.findings.push(self.file.error(place, message).hint(hint));
     }
 
-    pub(in crate::authz) fn unknown(&mut self, key: &Located<String>, known: &str) {
-        self.error(key.place, format!("`{}` is not a key here", key.value), format!("known here: {known}"));
+    /// A key that stands where it means nothing.
+    pub(in crate::authz) fn unknown(&mut self, key: &Located<String>, keys: &mut Keys) {
+        let hint = match nearest(&key.value, keys.known) {
+            Some(meant) => {
+                keys.meant.push(meant);
+                format!("did you mean `{meant}`?")
+            }
+            None => format!("known here: {}", keys.known.join(", ")),
+        };
+        self.error(key.place, format!("`{}` is not a key here", key.value), hint);
+    }
+}
+
+/// The keys of one mapping, and those of them that misspelt ones must have meant.
+#[derive(Debug)]
+pub(in crate::authz) struct Keys {
+    known: &'static [&'static str],
+    meant: Vec<&'static str>,
+}
+
+impl Keys {
+    pub(in crate::authz) const fn new(known: &'static [&'static str]) -> Self {
+        Self { known, meant: Vec::new() }
+    }
+
+    /// Whether a misspelt key stands for this one, so that it is not missing too.
+    pub(in crate::authz) fn meant(&self, key: &str) -> bool {
+        self.meant.contains(&key)
     }
 }

@@ -6,19 +6,13 @@ use std::str::FromStr;
 
 use super::case::{Case, Question, Request, TestedFiles, WhoCan};
 use super::{request, who};
-use crate::authz::node::{Kind, Node, NodeReader};
+use crate::authz::node::{Keys, Kind, Node, NodeReader};
 use crate::authz::settings::RulesFile;
 use crate::registry::{Action, Resource};
 use crate::source::{Diagnostics, Located, Place, SourceFile};
 
-/// Keys of a case that asks for something.
-const REQUEST_KEYS: [&str; 5] = ["who", "asks", "gets", "at", "source"];
-/// Keys of a case that asks who may.
-const WHO_CAN_KEYS: [&str; 2] = ["who_can", "is"];
-/// Keys of both.
-const COMMON_KEYS: [&str; 2] = ["name", "service"];
-/// The same for people.
-const CASE_KEYS: &str = "who, asks, gets, at and source, or who_can and is; and name and service";
+/// Keys of a case.
+const CASE_KEYS: [&str; 9] = ["name", "service", "who", "asks", "gets", "at", "source", "who_can", "is"];
 
 /// Reads a file.
 pub(super) fn read(file: &SourceFile) -> Result<(TestedFiles, Vec<Case>), Diagnostics> {
@@ -35,15 +29,19 @@ pub(super) fn read(file: &SourceFile) -> Result<(TestedFiles, Vec<Case>), Diagno
 fn document(reader: &mut NodeReader<'_>, node: Node) -> Option<(TestedFiles, Vec<Case>)> {
     let place = node.place;
     let (mut files, mut cases) = (Vec::new(), None);
+    let mut seen = Keys::new(&["rules", "config", "cases"]);
     for (key, value) in reader.map(node, "a file of policy tests")? {
         match key.value.as_str() {
-            "rules" => files.push((key, TestedFiles::Rules(rules(reader, value)))),
-            "config" => files.extend(reader.text(value, "`config`").map(|path| (key, TestedFiles::Config(path.map(PathBuf::from))))),
+            "rules" => files.push((key, Some(TestedFiles::Rules(rules(reader, value))))),
+            "config" => {
+                let path = reader.text(value, "`config`");
+                files.push((key, path.map(|path| TestedFiles::Config(path.map(PathBuf::from)))));
+            }
             "cases" => cases = Some(list_of_cases(reader, value)),
-            _ => reader.unknown(&key, "rules or config, and cases"),
+            _ => reader.unknown(&key, &mut seen),
         }
     }
-    if cases.is_none() {
+    if cases.is_none() && !seen.meant("cases") {
         reader.error(place, "`cases` is missing", "write `cases:` and a line `- who: …` for each case");
     }
     let mut files = files.into_iter();
@@ -51,10 +49,10 @@ fn document(reader: &mut NodeReader<'_>, node: Node) -> Option<(TestedFiles, Vec
     if let Some((second, _)) = files.next() {
         reader.error(second.place, "a file with both `rules` and `config`", "keep one: a configuration brings its rules");
     }
-    if first.is_none() && !reader.findings.has_errors() {
+    if first.is_none() && !seen.meant("rules") && !seen.meant("config") {
         reader.error(place, "it is not said which rules are tested", "write `rules: rules.yaml`, or `config: narrows.yaml`");
     }
-    Some((first?.1, cases?))
+    Some((first?.1?, cases?))
 }
 
 fn rules(reader: &mut NodeReader<'_>, node: Node) -> Vec<Located<RulesFile>> {
@@ -71,14 +69,15 @@ fn rules_file(reader: &mut NodeReader<'_>, node: Node) -> Option<Located<RulesFi
         return Some(path.map(|path| RulesFile { file: path.into(), within: None }));
     }
     let (mut file, mut within) = (None, None);
+    let mut seen = Keys::new(&["file", "within"]);
     for (key, value) in reader.map(node, "a rule file")? {
         match key.value.as_str() {
             "file" => file = reader.text(value, "`file`"),
             "within" => within = reader.text(value, "`within`"),
-            _ => reader.unknown(&key, "file and within"),
+            _ => reader.unknown(&key, &mut seen),
         }
     }
-    if file.is_none() {
+    if file.is_none() && !seen.meant("file") {
         reader.error(place, "a rule file without `file`", "write {file: teams/payments.yaml, within: payments/**}");
     }
     Some(Located { value: RulesFile { file: file?.value.into(), within }, place })
@@ -100,37 +99,34 @@ fn list_of_cases(reader: &mut NodeReader<'_>, node: Node) -> Vec<Case> {
     }
 }
 
-/// The values of a case, by key, with the places of the keys.
-type Keys = BTreeMap<String, (Place, Node)>;
+/// The values of a case by key, with the places of the keys.
+type Values = BTreeMap<String, (Place, Node)>;
 
 fn case(reader: &mut NodeReader<'_>, node: Node) -> Option<Case> {
     let place = node.place;
-    let mut keys = Keys::new();
+    let (mut values, mut seen) = (Values::new(), Keys::new(&CASE_KEYS));
     for (key, value) in reader.map(node, "a case")? {
-        if [COMMON_KEYS.as_slice(), &REQUEST_KEYS, &WHO_CAN_KEYS].concat().contains(&key.value.as_str()) {
-            keys.insert(key.value, (key.place, value));
+        if CASE_KEYS.contains(&key.value.as_str()) {
+            values.insert(key.value, (key.place, value));
         } else {
-            reader.unknown(&key, CASE_KEYS);
+            reader.unknown(&key, &mut seen);
         }
     }
-    let name = keys.remove("name").and_then(|(_, value)| reader.text(value, "`name`")).map(|name| name.value);
-    let service = keys.remove("service").and_then(|(_, value)| reader.text(value, "`service`"));
-    let question = if WHO_CAN_KEYS.iter().any(|key| keys.contains_key(*key)) {
-        Question::WhoCan(who_can(reader, place, keys)?)
-    } else {
-        Question::Request(a_request(reader, place, keys)?)
-    };
+    let name = values.remove("name").and_then(|(_, value)| reader.text(value, "`name`")).map(|name| name.value);
+    let service = values.remove("service").and_then(|(_, value)| reader.text(value, "`service`"));
+    let asks_who_can = ["who_can", "is"].iter().any(|key| values.contains_key(*key) || seen.meant(key));
+    let needed: &[&str] = if asks_who_can { &["who_can", "is"] } else { &["who", "asks", "gets"] };
+    for key in needed.iter().filter(|key| !values.contains_key(**key) && !seen.meant(key)) {
+        let hint = "a case has `who`, `asks` and `gets`, or `who_can` and `is`";
+        reader.error(place, format!("a case without `{key}`"), hint);
+    }
+    let question = if asks_who_can { Question::WhoCan(who_can(reader, values)?) } else { Question::Request(a_request(reader, values)?) };
     Some(Case { place, name, service, question })
 }
 
 /// A case with `who`, `asks` and `gets`.
-fn a_request(reader: &mut NodeReader<'_>, place: Place, mut keys: Keys) -> Option<Request> {
-    for key in ["who", "asks", "gets"] {
-        if !keys.contains_key(key) {
-            reader.error(place, format!("a case without `{key}`"), format!("the keys of a case are {CASE_KEYS}"));
-        }
-    }
-    let mut value = |key| keys.remove(key).map(|(_, value)| value);
+fn a_request(reader: &mut NodeReader<'_>, mut values: Values) -> Option<Request> {
+    let mut value = |key| values.remove(key).map(|(_, value)| value);
     let who = value("who").and_then(|node| who::read(reader, node));
     let asks = value("asks").map(|node| request::asks(reader, node)).unwrap_or_default();
     let gets = value("gets").and_then(|node| request::gets(reader, node, &asks));
@@ -140,15 +136,10 @@ fn a_request(reader: &mut NodeReader<'_>, place: Place, mut keys: Keys) -> Optio
 }
 
 /// A case with `who_can` and `is`.
-fn who_can(reader: &mut NodeReader<'_>, place: Place, mut keys: Keys) -> Option<WhoCan> {
-    let (question, is) = (keys.remove("who_can"), keys.remove("is"));
-    for (key, (other, _)) in &keys {
-        reader.error(*other, format!("`{key}` stands beside `who_can`"), format!("the keys of a case are {CASE_KEYS}"));
-    }
-    for (key, there) in WHO_CAN_KEYS.into_iter().zip([question.is_some(), is.is_some()]) {
-        if !there {
-            reader.error(place, format!("a case without `{key}`"), "write `who_can: push prod/app` and `is: [group releasers]`");
-        }
+fn who_can(reader: &mut NodeReader<'_>, mut values: Values) -> Option<WhoCan> {
+    let (question, is) = (values.remove("who_can"), values.remove("is"));
+    for (key, (other, _)) in &values {
+        reader.error(*other, format!("`{key}` stands beside `who_can`"), "remove it; `who_can` goes with `is`, `name` and `service`");
     }
     let question = question.and_then(|(_, node)| action_and_resource(reader, node));
     let is = is.map(|(_, node)| holders(reader, node));

@@ -204,6 +204,7 @@ fn refused_case(case: &str, expected: &[&str]) {
 fn a_case_is_one_whole_question() {
     refused_case("{who: anonymous}", &["t:3:3: a case without `asks`", "t:3:3: a case without `gets`"]);
     refused_case("{}", &["t:3:3: a case without `who`", "t:3:3: a case without `asks`", "t:3:3: a case without `gets`"]);
+    refused_case("{who: anonymous, asks: 'repository:a:pull', get: pull}", &["t:3:47: `get` is not a key here"]);
     refused_case("anonymous", &["t:3:3: a case is a mapping, not a text"]);
     refused_case("{who: anonymous, asks: 'repository:a:pull', gets: pull, ttl: 5m}", &["t:3:59: `ttl` is not a key here"]);
     refused_case("{who_can: push a}", &["t:3:3: a case without `is`"]);

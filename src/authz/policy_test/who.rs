@@ -4,7 +4,7 @@ use super::case::Who;
 use crate::authn::identity::{Group, IdentityClaims};
 use crate::authz::asker::{Asker, AskerError, Mfa};
 use crate::authz::dn::group_of_dn;
-use crate::authz::node::{Kind, Node, NodeReader};
+use crate::authz::node::{Keys, Kind, Node, NodeReader};
 use crate::source::Located;
 
 /// Reads `who`.
@@ -40,6 +40,7 @@ pub(super) fn hint(error: &AskerError) -> &'static str {
 
 fn somebody(reader: &mut NodeReader<'_>, node: Node) -> Option<Asker> {
     let mut asker = Asker::default();
+    let mut seen = Keys::new(&["user", "groups", "realm", "provider", "claims", "mfa"]);
     for (key, value) in reader.map(node, "`who`")? {
         match key.value.as_str() {
             "user" => asker.user = reader.text(value, "`user`").map(|text| text.value),
@@ -48,7 +49,7 @@ fn somebody(reader: &mut NodeReader<'_>, node: Node) -> Option<Asker> {
             "provider" => asker.provider = reader.text(value, "`provider`").map(|text| text.value),
             "claims" => asker.claims = claims(reader, value),
             "mfa" => asker.mfa = mfa(reader, value).unwrap_or_default(),
-            _ => reader.unknown(&key, "user, groups, realm, provider, claims and mfa"),
+            _ => reader.unknown(&key, &mut seen),
         }
     }
     Some(asker)
@@ -63,12 +64,13 @@ fn group(reader: &mut NodeReader<'_>, node: Node) -> Option<Group> {
     }
     let before = reader.findings.0.len();
     let (mut name, mut dn, mut id) = (None, None, None);
+    let mut seen = Keys::new(&["name", "dn", "id"]);
     for (key, value) in reader.map(node, "a group")? {
         match key.value.as_str() {
             "name" => name = Some(reader.text(value, "`name`")?.value),
             "dn" => dn = Some(reader.text(value, "`dn`").and_then(|text| of_dn(reader, &text))?),
             "id" => id = Some(reader.text(value, "`id`")?.value),
-            _ => reader.unknown(&key, "name, dn and id"),
+            _ => reader.unknown(&key, &mut seen),
         }
     }
     let Some(called) = name.or_else(|| dn.as_ref().map(|group| group.name.clone())).or_else(|| id.clone()) else {
