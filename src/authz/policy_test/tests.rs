@@ -161,6 +161,30 @@ hint: correct the rules or the test; `narrows test rules.test.yaml` says which r
     );
 }
 
+/// How a `who_can` case comes out where these can.
+#[track_caller]
+fn check_holders(is: &str, holders: &[&str], expected: &str) {
+    let tests = parsed(&format!("- {{who_can: push prod/app, is: {is}}}\n"));
+    let policy = policy(&Realms::default());
+    let found = Found::Holders(holders.iter().map(ToString::to_string).collect());
+    let failure = Failure::of(tests.file(), &tests.cases()[0], &policy, found);
+    assert_eq!(failure.map_or_else(|| "holds".to_owned(), |failure| failure.difference()), expected, "{is}");
+}
+
+#[test]
+fn holders_compare_as_sets_of_words() {
+    check_holders("nobody", &[], "holds");
+    check_holders("nobody", &["anyone"], "too much: anyone");
+    check_holders("group releasers", &["group releasers"], "holds");
+    check_holders("[user robots/breakglass, group releasers]", &["group releasers", "user robots/breakglass"], "holds");
+    check_holders("[group a, provider github]", &["group a", "group b"], "missing: provider github; too much: group b");
+}
+
+#[test]
+fn who_can_is_refused_by_name_until_it_can_be_answered() {
+    assert_eq!(outcome("- {who_can: push prod/app, is: nobody}\n"), ["rules.test.yaml:3:32: `who_can` is not available yet"]);
+}
+
 /// The findings of a whole file, each on one line.
 #[track_caller]
 fn refused(text: &str, expected: &[&str]) {
