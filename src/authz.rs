@@ -19,9 +19,11 @@ mod environment;
 mod index;
 mod node;
 mod pattern;
+mod persona;
 mod piece;
 mod policy;
 mod policy_test;
+mod review;
 mod rule;
 mod schema;
 mod seen;
@@ -38,6 +40,7 @@ pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
 pub use policy_test::{Case, Failure, Found, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
+pub use review::{Holder, Reach};
 pub use schema::schema;
 
 #[cfg(test)]
