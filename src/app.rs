@@ -1,6 +1,7 @@
 //! Configuration becomes the running parts here, and nowhere else. [`App`] is the only shared state.
 
 mod candidate;
+mod policy_tests;
 mod status;
 
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use candidate::{Candidate, Reread};
+pub use policy_tests::check_policy_tests;
 pub use status::{KeyStatus, ProviderStatus, ReloadStatus, Status};
 
 use crate::audit::Audit;
-use crate::authz::Policy;
+use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
@@ -48,17 +50,17 @@ impl App {
         let keys = Arc::new(open_keys(&config, &store, &clock).await?);
         let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
         let authenticator = candidate::authenticator(&config, &clock)?;
-        let (policy, problem) = match candidate::policy(&config, clock.now()) {
-            Ok(read) => {
-                store.keep_rules(&read.text).await.context("cannot keep the rules in the state")?;
-                (read.policy, None)
+        let (rulebook, problem) = match candidate::rulebook(&config, clock.now()) {
+            Ok((rulebook, _)) => {
+                store.keep_rules(&rulebook.to_kept()).await.context("cannot keep the rules in the state")?;
+                (rulebook, None)
             }
             Err(findings) => (last_good(&store, &config, clock.now(), &findings).await?, Some(findings)),
         };
         let issuer = Issuer {
             generation: 1,
             services: candidate::services(&config),
-            policy: Arc::new(policy),
+            rulebook: Arc::new(rulebook),
             authenticator: Arc::new(authenticator),
             identity_tokens,
             rechecks: Arc::default(),
@@ -143,7 +145,7 @@ impl App {
 
     /// Makes the prepared generation the running one.
     pub async fn adopt(&self, candidate: Candidate) {
-        if let Err(error) = self.store.keep_rules(&candidate.rules_text).await {
+        if let Err(error) = self.store.keep_rules(&candidate.issuer.rulebook.to_kept()).await {
             tracing::warn!(error = %error, "the rules run, but could not be kept for the next start");
         }
         let generation = candidate.issuer.generation;
@@ -220,10 +222,10 @@ async fn open_keys(config: &Config, store: &Store, clock: &Clock) -> anyhow::Res
     Ok(keys)
 }
 
-/// The rules of the last good load; without them a bad rule file refuses the start.
-async fn last_good(store: &Store, config: &Config, now: Timestamp, findings: &Diagnostics) -> anyhow::Result<Policy> {
+/// The rules of the last good load; without them bad rule files refuse the start.
+async fn last_good(store: &Store, config: &Config, now: Timestamp, findings: &Diagnostics) -> anyhow::Result<Rulebook> {
     let kept = store.kept_rules().await.context("cannot read the last good rules")?;
-    let policy = kept.and_then(|text| candidate::compile_kept(text, config, now)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
-    tracing::error!(findings = %findings, "the rule file is bad: the last good rules run until it is mended");
-    Ok(policy)
+    let rulebook = kept.and_then(|kept| candidate::compile_kept(kept, config, now)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
+    tracing::error!(findings = %findings, "the rules are bad: the last good ones run until they are mended");
+    Ok(rulebook)
 }

@@ -1,8 +1,8 @@
 //! Rules, and the decision.
 //!
 //! A rule file goes through `document` (what is written, with places), `compile` (what it means, or every mistake in it) and
-//! `rule`; a request goes through `seen` (who asks, as rules see it) and `decide`. Everything here is pure: no clock, no
-//! files, no failure once a policy is compiled.
+//! `rule`; a request goes through `seen` (who asks, as rules see it) and `decide`. `rulebook` reads the files and holds the
+//! policies of one generation; all else is pure: no clock, no files, no failure once a policy is compiled.
 
 mod alias;
 mod allowance;
@@ -20,6 +20,7 @@ mod pattern;
 mod piece;
 mod policy;
 mod rule;
+mod rulebook;
 mod seen;
 pub mod settings;
 
@@ -29,6 +30,7 @@ pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
+pub use rulebook::{RuleFile, RuleSet, Rulebook};
 
 #[cfg(test)]
 mod cases;

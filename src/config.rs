@@ -9,6 +9,7 @@ mod environment;
 mod listen;
 mod log;
 mod network;
+mod rules;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
@@ -50,9 +51,9 @@ pub struct Config {
     pub services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
     pub signing: SigningSettings,
-    /// The rule file.
-    pub rules: RulesSettings,
-    /// Tests of the rules; none so far.
+    /// The rules of those services that have none of their own.
+    pub rules: Option<RulesSettings>,
+    /// Tests of the rules.
     pub policy_tests: PolicyTests,
     /// When changed files are picked up.
     pub reload: ReloadSettings,
@@ -90,11 +91,6 @@ impl Config {
     pub fn folder(&self) -> &Path {
         self.file.folder()
     }
-
-    /// The rule file.
-    pub fn rules_file(&self) -> PathBuf {
-        self.rules.path().map_or_else(|| self.folder().to_owned(), |path| self.folder().join(path.value))
-    }
 }
 
 /// Reads and checks a configuration file. Warnings come with the configuration, errors instead of it, each with its
@@ -113,8 +109,8 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
     // A missing key has no place and comes first.
     findings.0.sort_by_key(|finding| finding.place);
     let complete = !findings.has_errors();
-    match (listening, document.rules) {
-        (Some(listening), Some(rules)) if complete => Ok((
+    match listening {
+        Some(listening) if complete => Ok((
             Config {
                 listen: listening.listen,
                 admin_listen: listening.admin_listen,
@@ -124,7 +120,7 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
                 trusted_proxies: listening.trusted_proxies.into(),
                 services: document.services,
                 signing: document.signing,
-                rules,
+                rules: document.rules,
                 policy_tests: document.policy_tests,
                 reload: document.reload,
                 providers: document.providers,
@@ -139,7 +135,7 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
             },
             findings,
         )),
-        (_, _) => Err(findings),
+        Some(_) | None => Err(findings),
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use crate::authn::authenticator::Authenticator;
-use crate::authz::{Policy, RuleSource};
+use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::Issuer;
-use crate::source::{Diagnostics, SourceFile};
+use crate::source::Diagnostics;
 use crate::token::settings::ServiceSettings;
 
 /// What a reload reads again. The rules are always read.
@@ -25,7 +25,6 @@ pub struct Reread {
 pub struct Candidate {
     pub(super) config: Config,
     pub(super) issuer: Issuer,
-    pub(super) rules_text: String,
     /// Settings that were changed in the file and that only a restart brings.
     pub needs_restart: Vec<&'static str>,
     /// What was found and did not refuse the reload.
@@ -44,14 +43,15 @@ impl Candidate {
         } else {
             Arc::clone(&issuer.authenticator)
         };
-        let rules = policy(&config, clock.now())?;
-        warnings.0.extend(rules.warnings.0);
+        let (rulebook, found) = rulebook(&config, clock.now())?;
+        warnings.0.extend(found.0);
         let needs_restart = needs_restart(running, &config);
         let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
+        let rulebook = rulebook.or_former(services.keys(), &issuer.rulebook);
         let issuer = Issuer {
             generation: issuer.generation.saturating_add(1),
             services,
-            policy: Arc::new(rules.policy),
+            rulebook: Arc::new(rulebook),
             authenticator,
             identity_tokens: Arc::clone(&issuer.identity_tokens),
             rechecks: Arc::clone(&issuer.rechecks),
@@ -61,30 +61,21 @@ impl Candidate {
             request_deadline: config.request_deadline.duration(),
             rejection_floor: config.throttle.rejection_floor.value.duration(),
         };
-        Ok(Self { config, issuer, rules_text: rules.text, needs_restart, warnings })
+        Ok(Self { config, issuer, needs_restart, warnings })
     }
 }
 
-/// A rule file that was read and compiled.
-pub(super) struct Rules {
-    pub(super) policy: Policy,
-    pub(super) text: String,
-    pub(super) warnings: Diagnostics,
+/// Reads and compiles the rules of every service, and runs their tests.
+pub(super) fn rulebook(config: &Config, now: Timestamp) -> Result<(Rulebook, Diagnostics), Diagnostics> {
+    let (rulebook, mut findings) = Rulebook::load(&config.rule_sets(), &config.environment(now))?;
+    findings.0.extend(super::check_policy_tests(config, &rulebook).0);
+    if findings.has_errors() { Err(findings) } else { Ok((rulebook, findings)) }
 }
 
-/// Reads and compiles the rule file that the configuration names.
-pub(super) fn policy(config: &Config, now: Timestamp) -> Result<Rules, Diagnostics> {
-    let file = SourceFile::load(&config.rules_file())?;
-    let source = RuleSource { file: file.clone(), within: None };
-    let (policy, warnings) = Policy::compile_all(&[source], &config.environment(now))?;
-    Ok(Rules { policy, text: file.text().to_owned(), warnings })
-}
-
-/// Compiles the rules that the state kept; `None` where they no longer fit the providers.
-pub(super) fn compile_kept(text: String, config: &Config, now: Timestamp) -> Option<Policy> {
-    let file = SourceFile::new("rules of the last good load", text);
-    match Policy::compile_all(&[RuleSource { file, within: None }], &config.environment(now)) {
-        Ok((policy, _)) => Some(policy),
+/// Compiles the rules that the state kept; `None` where they no longer fit the configuration.
+pub(super) fn compile_kept(kept: String, config: &Config, now: Timestamp) -> Option<Rulebook> {
+    match Rulebook::of_kept(kept, config.services_without_rules(), &config.environment(now)) {
+        Ok(rulebook) => Some(rulebook),
         Err(findings) => {
             tracing::error!(findings = %findings, "the last good rules do not fit the configuration");
             None

@@ -33,9 +33,9 @@ pub(super) struct Document {
     pub(super) services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
     pub(super) signing: SigningSettings,
-    /// The rule file; required.
+    /// The files of rules; required unless every service has its own.
     pub(super) rules: Option<RulesSettings>,
-    /// Policy tests that run at every load. Not available yet.
+    /// Policy tests that every load has to pass.
     pub(super) policy_tests: PolicyTests,
     /// When changed files are picked up.
     pub(super) reload: ReloadSettings,

@@ -29,7 +29,7 @@ impl Files {
     pub fn of(config: &Config) -> Self {
         let tls = config.tls_files().map(|(certificate, key)| vec![certificate, key]);
         Self {
-            rules: Watch::new(vec![config.rules_file()]),
+            rules: Watch::new(config.policy_files()),
             providers: Watch::new(config.provider_files()),
             tls: Watch::new(tls.unwrap_or_default()),
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::authz::settings::RulesSettings;
 use crate::source::{Located, Period};
 
 mod check;
@@ -31,9 +32,9 @@ pub struct ServiceSettings {
     /// A brought key and its certificate, instead of keys that narrows made.
     #[serde(default)]
     pub signing: Option<BroughtKey>,
-    /// A rule file of its own (until the rule-file issue: refused by name).
+    /// Rules of its own, instead of the top ones.
     #[serde(default)]
-    pub rules: Option<Located<PathBuf>>,
+    pub rules: Option<RulesSettings>,
 }
 
 impl ServiceSettings {
