@@ -1,19 +1,24 @@
 //! Configuration becomes the running parts here, and nowhere else. [`App`] is the only shared state.
 
 mod candidate;
+mod comparison;
+mod order;
 mod policy_tests;
 mod status;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
 pub use candidate::{Candidate, Reread};
+pub use comparison::{Comparison, Example, Kind};
+pub use order::{ReloadOrder, ReloadOutcome, ReloadReport};
 pub use policy_tests::check_policy_tests;
-pub use status::{KeyStatus, ProviderStatus, ReloadStatus, Status};
+pub use status::{HeldStatus, KeyStatus, ProviderStatus, ReloadStatus, Status};
 
 use crate::audit::Audit;
 use crate::authz::Rulebook;
@@ -32,6 +37,7 @@ pub struct App {
     issuer: ArcSwap<Issuer>,
     config: ArcSwap<Config>,
     reloads: ArcSwap<ReloadStatus>,
+    orders: ArcSwapOption<mpsc::Sender<ReloadOrder>>,
     store: Store,
     keys: Arc<Keys>,
     exporter: Exporter,
@@ -71,11 +77,13 @@ impl App {
             rejection_floor: config.throttle.rejection_floor.value.duration(),
         };
         metrics::generation(issuer.generation);
+        metrics::reload_waits(problem.is_some(), false);
         let reloads = ReloadStatus::started(clock.now(), problem.as_ref());
         Ok(Self {
             issuer: ArcSwap::from_pointee(issuer),
             config: ArcSwap::from_pointee(config),
             reloads: ArcSwap::from_pointee(reloads),
+            orders: ArcSwapOption::empty(),
             store,
             keys,
             exporter,
@@ -143,24 +151,62 @@ impl App {
         Candidate::read(reread, &self.config.load_full(), &self.issuer.load_full(), &self.clock)
     }
 
+    /// What of a prepared generation can run under the rules that run; `None` where it is rules alone. Reads files.
+    pub fn set_rules_aside(&self, candidate: Candidate) -> Result<Option<Candidate>, Diagnostics> {
+        candidate.under_former_rules(&self.config.load_full(), &self.issuer.load_full(), &self.clock)
+    }
+
     /// Makes the prepared generation the running one.
     pub async fn adopt(&self, candidate: Candidate) {
-        if let Err(error) = self.store.keep_rules(&candidate.issuer.rulebook.to_kept()).await {
+        self.adopt_beside(candidate, None).await;
+    }
+
+    /// The same, beside rules that are held back.
+    pub async fn adopt_beside(&self, candidate: Candidate, held: Option<HeldStatus>) {
+        let (before, status) = (self.issuer.load_full(), self.reloads.load_full());
+        let same_rules = Arc::ptr_eq(&before.rulebook, &candidate.issuer.rulebook);
+        if !same_rules && let Err(error) = self.store.keep_rules(&candidate.issuer.rulebook.to_kept()).await {
             tracing::warn!(error = %error, "the rules run, but could not be kept for the next start");
         }
+        // A configuration that waits was not looked at by a reload of other files.
+        let waiting = status.held.clone().filter(|held| held.configuration && !candidate.configuration);
+        let loaded = ReloadStatus { last_good: status.last_good && same_rules, ..ReloadStatus::loaded(self.clock.now()) };
         let generation = candidate.issuer.generation;
         self.config.store(Arc::new(candidate.config));
         self.issuer.store(Arc::new(candidate.issuer));
-        self.reloads.store(Arc::new(ReloadStatus::loaded(self.clock.now())));
         metrics::generation(generation);
+        match held.or(waiting) {
+            Some(held) => self.keep_status(ReloadStatus { held: status.held.clone(), ..loaded }.holding(held)),
+            None => self.keep_status(loaded),
+        }
         metrics::reload("loaded");
+    }
+
+    /// Notes that rules are held back; what ran goes on running.
+    pub fn hold(&self, held: HeldStatus) {
+        self.keep_status(self.reloads.load().holding(held));
+        metrics::reload("held");
     }
 
     /// Notes that a reload was refused and why; what ran goes on running.
     pub fn refuse(&self, findings: &Diagnostics) {
-        let refused = self.reloads.load().refused(self.clock.now(), findings);
-        self.reloads.store(Arc::new(refused));
+        self.keep_status(self.reloads.load().refused(self.clock.now(), findings));
         metrics::reload("refused");
+    }
+
+    fn keep_status(&self, status: ReloadStatus) {
+        metrics::reload_waits(status.error.is_some(), status.held.is_some());
+        self.reloads.store(Arc::new(status));
+    }
+
+    /// How rules that widen are held back from now on.
+    pub fn held(&self, candidate: &Candidate, comparison: Comparison, configuration: bool) -> HeldStatus {
+        HeldStatus::new(self.clock.now(), candidate.rulebook().digest(), comparison, configuration)
+    }
+
+    /// The rules that run.
+    pub fn rulebook(&self) -> Arc<Rulebook> {
+        Arc::clone(&self.issuer.load().rulebook)
     }
 
     /// Opens the audit file anew, for log rotation.

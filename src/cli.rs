@@ -3,12 +3,14 @@
 //! Standard output is data, standard error is talk. Exit codes: 0 good, 1 a difference or denial, 2 bad usage or
 //! configuration, 3 something unavailable.
 
+mod admin;
 pub mod check;
 pub mod explain;
 pub mod hash;
 pub mod keys;
 mod logging;
 pub mod quickstart;
+pub mod reload;
 pub mod serve;
 pub mod status;
 pub mod tokens;
@@ -59,6 +61,8 @@ enum Command {
     Tokens(TokensCommand),
     /// Show how a running service stands.
     Status(status::StatusArgs),
+    /// Let a running service read its files again.
+    Reload(reload::ReloadArgs),
 }
 
 /// `narrows keys`.
@@ -132,6 +136,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(tokens::run(&command.tokens, &config.state, &config.identity_tokens, config.folder(), &clock, out))
         }
         Command::Status(args) => runtime()?.block_on(status::run(&args, out)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(&args, out)),
     }
 }
 

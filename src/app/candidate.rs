@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 pub(super) use crate::authn::authenticator::Authenticator;
 use crate::authz::Rulebook;
+use crate::authz::settings::Widen;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::Issuer;
-use crate::source::Diagnostics;
+use crate::source::{Diagnostics, SourceFile};
 use crate::token::settings::ServiceSettings;
 
 /// What a reload reads again. The rules are always read.
@@ -25,6 +26,11 @@ pub struct Reread {
 pub struct Candidate {
     pub(super) config: Config,
     pub(super) issuer: Issuer,
+    /// Whether more than rules was read.
+    pub(super) anew: bool,
+    /// Whether the configuration was.
+    pub(super) configuration: bool,
+    read: Vec<SourceFile>,
     /// Settings that were changed in the file and that only a restart brings.
     pub needs_restart: Vec<&'static str>,
     /// What was found and did not refuse the reload.
@@ -34,7 +40,8 @@ pub struct Candidate {
 impl Candidate {
     pub(super) fn read(reread: Reread, running: &Config, issuer: &Issuer, clock: &Clock) -> Result<Self, Diagnostics> {
         let mut warnings = Diagnostics::default();
-        let anew = reread.providers || reread.configuration.is_some();
+        let configuration = reread.configuration.is_some();
+        let anew = reread.providers || configuration;
         let config = reread.configuration.unwrap_or_else(|| running.clone());
         let authenticator = if anew {
             let (fresh, found) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
@@ -45,23 +52,68 @@ impl Candidate {
         };
         let (rulebook, found) = rulebook(&config, clock.now())?;
         warnings.0.extend(found.0);
+        let read = rulebook.files().cloned().collect();
         let needs_restart = needs_restart(running, &config);
         let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
         let rulebook = rulebook.or_former(services.keys(), &issuer.rulebook);
-        let issuer = Issuer {
-            generation: issuer.generation.saturating_add(1),
-            services,
-            rulebook: Arc::new(rulebook),
-            authenticator,
-            identity_tokens: Arc::clone(&issuer.identity_tokens),
-            rechecks: Arc::clone(&issuer.rechecks),
-            keys: Arc::clone(&issuer.keys),
-            audit: Arc::clone(&issuer.audit),
-            clock: clock.clone(),
-            request_deadline: config.request_deadline.duration(),
-            rejection_floor: config.throttle.rejection_floor.value.duration(),
-        };
-        Ok(Self { config, issuer, needs_restart, warnings })
+        // Equal rules stay the same value, so that it shows that nothing came of them.
+        let same = rulebook.digest() == issuer.rulebook.digest();
+        let rulebook = if same { Arc::clone(&issuer.rulebook) } else { Arc::new(rulebook) };
+        let issuer = Issuer { services, rulebook, ..next(issuer, &config, authenticator, clock) };
+        Ok(Self { config, issuer, anew, configuration, read, needs_restart, warnings })
+    }
+
+    /// What of it can run under the rules that run: users, certificates, secrets, and the configuration, unless that says
+    /// something else about the realms or services that rules are read against. `None` where there is nothing else.
+    pub(super) fn under_former_rules(self, running: &Config, former: &Issuer, clock: &Clock) -> Result<Option<Self>, Diagnostics> {
+        if !self.anew {
+            return Ok(None);
+        }
+        let rulebook = Arc::clone(&former.rulebook);
+        if self.issuer.rulebook.environment() == rulebook.environment() {
+            return Ok(Some(Self { issuer: Issuer { rulebook, ..self.issuer }, ..self }));
+        }
+        let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock)?;
+        let (config, services) = (running.clone(), former.services.clone());
+        let issuer = Issuer { services, rulebook, ..next(former, &config, Arc::new(authenticator), clock) };
+        Ok(Some(Self { config, issuer, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
+    }
+
+    /// The rules that it would run.
+    pub fn rulebook(&self) -> &Arc<Rulebook> {
+        &self.issuer.rulebook
+    }
+
+    /// The files that they were compiled from, as they were read.
+    pub fn rule_files(&self) -> &[SourceFile] {
+        &self.read
+    }
+
+    /// What its configuration wants to become of rules that widen.
+    pub fn widen(&self) -> Widen {
+        self.config.reload.widen.value
+    }
+
+    /// Whether it brings another configuration.
+    pub fn has_configuration(&self) -> bool {
+        self.configuration
+    }
+}
+
+/// The next generation, of another configuration and other providers.
+fn next(former: &Issuer, config: &Config, authenticator: Arc<Authenticator>, clock: &Clock) -> Issuer {
+    Issuer {
+        generation: former.generation.saturating_add(1),
+        services: former.services.clone(),
+        rulebook: Arc::clone(&former.rulebook),
+        authenticator,
+        identity_tokens: Arc::clone(&former.identity_tokens),
+        rechecks: Arc::clone(&former.rechecks),
+        keys: Arc::clone(&former.keys),
+        audit: Arc::clone(&former.audit),
+        clock: clock.clone(),
+        request_deadline: config.request_deadline.duration(),
+        rejection_floor: config.throttle.rejection_floor.value.duration(),
     }
 }
 

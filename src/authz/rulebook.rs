@@ -38,6 +38,7 @@ pub struct RuleFile {
 #[derive(Debug)]
 pub struct Rulebook {
     sets: Vec<Compiled>,
+    environment: Environment,
     by_service: BTreeMap<Arc<str>, Arc<Policy>>,
 }
 
@@ -69,12 +70,6 @@ impl Rulebook {
         Self::compile(whole.map(|(services, sources, _)| (services, sources)), environment, findings)
     }
 
-    /// The same texts, read against another environment.
-    pub fn recompiled(&self, environment: &Environment) -> Result<Self, Diagnostics> {
-        let texts = self.sets.iter().map(|set| (set.services.clone(), set.sources.clone()));
-        Self::compile(texts, environment, Findings::default()).map(|(rulebook, _)| rulebook)
-    }
-
     fn compile(
         sets: impl IntoIterator<Item = (Vec<Arc<str>>, Vec<RuleSource>)>,
         environment: &Environment,
@@ -82,9 +77,9 @@ impl Rulebook {
     ) -> Result<(Self, Diagnostics), Diagnostics> {
         let mut compiled = Vec::new();
         for (services, sources) in sets {
-            let mut environment = environment.clone();
-            environment.services.retain(|known| services.contains(&known.name));
-            match Policy::compile_all(&sources, &environment) {
+            let mut known = environment.clone();
+            known.services.retain(|service| services.contains(&service.name));
+            match Policy::compile_all(&sources, &known) {
                 Ok((policy, warnings)) => {
                     findings.add(warnings);
                     compiled.push(Compiled { services, sources, policy: Arc::new(policy) });
@@ -92,18 +87,32 @@ impl Rulebook {
                 Err(errors) => findings.add(errors),
             }
         }
-        if findings.all.has_errors() { Err(findings.all) } else { Ok((Self::of(compiled), findings.all)) }
+        if findings.all.has_errors() {
+            return Err(findings.all);
+        }
+        let environment = Environment { now: None, ..environment.clone() };
+        Ok((Self::of(compiled, environment), findings.all))
     }
 
-    fn of(sets: Vec<Compiled>) -> Self {
+    fn of(sets: Vec<Compiled>, environment: Environment) -> Self {
         let by_service =
             sets.iter().flat_map(|set| set.services.iter().map(|service| (Arc::clone(service), Arc::clone(&set.policy)))).collect();
-        Self { sets, by_service }
+        Self { sets, environment, by_service }
     }
 
     /// The rules of a service.
     pub fn policy(&self, service: &str) -> Option<&Arc<Policy>> {
         self.by_service.get(service)
+    }
+
+    /// Every service that has rules.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.by_service.keys().map(AsRef::as_ref)
+    }
+
+    /// The realms and services that the rules were read against.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// The policy of every set with the services that it decides for and the path of the file that holds for all.
@@ -133,18 +142,18 @@ impl Rulebook {
                 sets.push(Compiled { services: vec![service.into()], ..set.clone() });
             }
         }
-        Self::of(sets)
+        Self::of(sets, self.environment)
     }
 
-    /// Tells these rules from others: every text with its place among the sets, and what it is read against.
-    pub fn digest(&self, environment: &Environment) -> String {
+    /// Tells these rules from others: every text with its place among the sets, and what they are read against.
+    pub fn digest(&self) -> String {
         let mut context = Context::new(&SHA256);
         let mut add = |part: &str| {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         };
         add(&self.to_kept());
-        add(&format!("{:?} {:?}", environment.realms, environment.services));
+        add(&format!("{:?}", self.environment));
         let mut digits = HEXLOWER.encode(context.finish().as_ref());
         digits.truncate(DIGITS);
         digits
