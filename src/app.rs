@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 pub use candidate::{Candidate, Reread};
-pub use comparison::{Comparison, Example, Kind};
+pub use comparison::{ChangeKind, Comparison, Example};
 pub use order::{ReloadOrder, ReloadOutcome, ReloadReport};
 pub use policy_tests::check_policy_tests;
 pub use status::{HeldStatus, KeyStatus, ProviderStatus, ReloadStatus, Status};
@@ -165,7 +165,7 @@ impl App {
     pub async fn adopt_beside(&self, candidate: Candidate, held: Option<HeldStatus>) {
         let (before, status) = (self.issuer.load_full(), self.reloads.load_full());
         let same_rules = Arc::ptr_eq(&before.rulebook, &candidate.issuer.rulebook);
-        if !same_rules && let Err(error) = self.store.keep_rules(&candidate.issuer.rulebook.to_kept()).await {
+        if let Err(error) = self.store.keep_rules(&candidate.kept).await {
             tracing::warn!(error = %error, "the rules run, but could not be kept for the next start");
         }
         // A configuration that waits was not looked at by a reload of other files.
@@ -201,7 +201,7 @@ impl App {
 
     /// How rules that widen are held back from now on.
     pub fn held(&self, candidate: &Candidate, comparison: Comparison, configuration: bool) -> HeldStatus {
-        HeldStatus::new(self.clock.now(), candidate.rulebook().digest(), comparison, configuration)
+        HeldStatus::new(self.clock.now(), candidate.rulebook().digest().to_owned(), comparison, configuration)
     }
 
     /// The rules that run.

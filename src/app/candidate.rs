@@ -26,6 +26,8 @@ pub struct Reread {
 pub struct Candidate {
     pub(super) config: Config,
     pub(super) issuer: Issuer,
+    /// The rules as the state keeps them.
+    pub(super) kept: String,
     /// Whether more than rules was read.
     pub(super) anew: bool,
     /// Whether the configuration was.
@@ -60,7 +62,8 @@ impl Candidate {
         let same = rulebook.digest() == issuer.rulebook.digest();
         let rulebook = if same { Arc::clone(&issuer.rulebook) } else { Arc::new(rulebook) };
         let issuer = Issuer { services, rulebook, ..next(issuer, &config, authenticator, clock) };
-        Ok(Self { config, issuer, anew, configuration, read, needs_restart, warnings })
+        let kept = issuer.rulebook.to_kept();
+        Ok(Self { config, issuer, kept, anew, configuration, read, needs_restart, warnings })
     }
 
     /// What of it can run under the rules that run: users, certificates, secrets, and the configuration, unless that says
@@ -70,13 +73,14 @@ impl Candidate {
             return Ok(None);
         }
         let rulebook = Arc::clone(&former.rulebook);
+        let kept = rulebook.to_kept();
         if self.issuer.rulebook.environment() == rulebook.environment() {
-            return Ok(Some(Self { issuer: Issuer { rulebook, ..self.issuer }, ..self }));
+            return Ok(Some(Self { issuer: Issuer { rulebook, ..self.issuer }, kept, ..self }));
         }
         let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock)?;
         let (config, services) = (running.clone(), former.services.clone());
         let issuer = Issuer { services, rulebook, ..next(former, &config, Arc::new(authenticator), clock) };
-        Ok(Some(Self { config, issuer, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
+        Ok(Some(Self { config, issuer, kept, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
     }
 
     /// The rules that it would run.

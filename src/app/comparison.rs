@@ -30,7 +30,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Example {
     /// Which way it goes.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// Who gains or loses, in words; `None` where only a rule is known.
     pub who: Option<String>,
     /// What, in words.
@@ -42,7 +42,7 @@ pub struct Example {
 /// Which way a change goes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ChangeKind {
     /// Somebody gains.
     Widened,
     /// A rule may give more.
@@ -111,9 +111,9 @@ impl Example {
 
     fn write(&self, who: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::Widened => "widened",
-            Kind::Unclear => "unclear",
-            Kind::Narrowed => "narrowed",
+            ChangeKind::Widened => "widened",
+            ChangeKind::Unclear => "unclear",
+            ChangeKind::Narrowed => "narrowed",
         };
         write!(f, "{kind}: ")?;
         if let Some(who) = who {
@@ -142,21 +142,21 @@ fn pairs<'a>(old: &'a Rulebook, new: &'a Rulebook) -> Vec<(&'a Policy, &'a Polic
 
 /// The first of each kind.
 fn examples(difference: &Difference, services: &[String]) -> Vec<Example> {
-    let change = |kind: Kind, change: &Change| {
+    let change = |kind: ChangeKind, change: &Change| {
         let what = match change.action {
             Action::All => change.repository.clone(),
             Action::Pull | Action::Push | Action::Delete => format!("{} {}", change.action, change.repository),
         };
         Example { kind, who: Some(change.who.clone()), what, services: services.to_owned() }
     };
-    let widened = difference.widened.iter().take(MOST_EXAMPLES).map(|gain| change(Kind::Widened, gain));
+    let widened = difference.widened.iter().take(MOST_EXAMPLES).map(|gain| change(ChangeKind::Widened, gain));
     let unclear = difference.unclear.iter().take(MOST_EXAMPLES).map(|rule| Example {
-        kind: Kind::Unclear,
+        kind: ChangeKind::Unclear,
         who: None,
         what: rule.to_string(),
         services: services.to_owned(),
     });
-    let narrowed = difference.narrowed.iter().take(MOST_EXAMPLES).map(|loss| change(Kind::Narrowed, loss));
+    let narrowed = difference.narrowed.iter().take(MOST_EXAMPLES).map(|loss| change(ChangeKind::Narrowed, loss));
     widened.chain(unclear).chain(narrowed).collect()
 }
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_log_names_groups_and_no_people() {
         let example = |who: Option<&str>| Example {
-            kind: Kind::Widened,
+            kind: ChangeKind::Widened,
             who: who.map(ToOwned::to_owned),
             what: "push prod/**".to_owned(),
             services: vec!["one".to_owned(), "two".to_owned()],

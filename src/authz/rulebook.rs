@@ -39,6 +39,7 @@ pub struct RuleFile {
 pub struct Rulebook {
     sets: Vec<Compiled>,
     environment: Environment,
+    digest: String,
     by_service: BTreeMap<Arc<str>, Arc<Policy>>,
 }
 
@@ -97,7 +98,8 @@ impl Rulebook {
     fn of(sets: Vec<Compiled>, environment: Environment) -> Self {
         let by_service =
             sets.iter().flat_map(|set| set.services.iter().map(|service| (Arc::clone(service), Arc::clone(&set.policy)))).collect();
-        Self { sets, environment, by_service }
+        let digest = digest(&kept::json(&sets), &environment);
+        Self { sets, environment, digest, by_service }
     }
 
     /// The rules of a service.
@@ -146,18 +148,20 @@ impl Rulebook {
     }
 
     /// Tells these rules from others: every text with its place among the sets, and what they are read against.
-    pub fn digest(&self) -> String {
-        let mut context = Context::new(&SHA256);
-        let mut add = |part: &str| {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        };
-        add(&self.to_kept());
-        add(&format!("{:?}", self.environment));
-        let mut digits = HEXLOWER.encode(context.finish().as_ref());
-        digits.truncate(DIGITS);
-        digits
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
+}
+
+fn digest(texts: &str, environment: &Environment) -> String {
+    let mut context = Context::new(&SHA256);
+    for part in [texts, &format!("{environment:?}")] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut digits = HEXLOWER.encode(context.finish().as_ref());
+    digits.truncate(DIGITS);
+    digits
 }
 
 /// Findings, each once: a file that stands in two sets has its mistakes in both.

@@ -164,7 +164,7 @@ impl Reloader {
                 let comparison = self.compare(Arc::clone(prepared.candidate.rulebook())).await;
                 log(&prepared.candidate.warnings);
                 let waits = prepared.candidate.widen() == Widen::Refuse && comparison.widens();
-                Some(if waits && accept != Some(prepared.candidate.rulebook().digest().as_str()) {
+                Some(if waits && accept != Some(prepared.candidate.rulebook().digest()) {
                     self.hold(prepared, comparison).await
                 } else {
                     self.load(prepared, comparison).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Rulebook};
+use super::{Compiled, Findings, Rulebook};
 use crate::authz::environment::Environment;
 use crate::authz::policy::RuleSource;
 use crate::source::{Diagnostic, Diagnostics, Severity, SourceFile};
@@ -36,20 +36,7 @@ struct KeptFile {
 impl Rulebook {
     /// Every text, to be kept for a start with bad files.
     pub fn to_kept(&self) -> String {
-        let sets = self.sets.iter().map(|set| KeptSet {
-            services: set.services.iter().map(ToString::to_string).collect(),
-            files: set
-                .sources
-                .iter()
-                .map(|source| KeptFile {
-                    path: source.file.path().to_string_lossy().into_owned(),
-                    within: source.within.clone(),
-                    text: source.file.text().to_owned(),
-                })
-                .collect(),
-        });
-        // Texts in memory: there is nothing that JSON has no word for.
-        serde_json::to_string(&Kept { sets: sets.collect() }).unwrap_or_default()
+        json(&self.sets)
     }
 
     /// Compiles what was kept, for every service of the environment. A service that never had rules has none now, which
@@ -67,6 +54,20 @@ impl Rulebook {
             None => Ok(rulebook),
         }
     }
+}
+
+pub(super) fn json(sets: &[Compiled]) -> String {
+    let file = |source: &RuleSource| KeptFile {
+        path: source.file.path().to_string_lossy().into_owned(),
+        within: source.within.clone(),
+        text: source.file.text().to_owned(),
+    };
+    let sets = sets.iter().map(|set| KeptSet {
+        services: set.services.iter().map(ToString::to_string).collect(),
+        files: set.sources.iter().map(file).collect(),
+    });
+    // Texts in memory: there is nothing that JSON has no word for.
+    serde_json::to_string(&Kept { sets: sets.collect() }).unwrap_or_default()
 }
 
 impl KeptSet {

@@ -108,7 +108,7 @@ fn a_digest_tells_texts_sets_and_environments_apart() {
     let scene = Scene::new(&[("a.yaml", &rules("a")), ("b.yaml", &rules("b")), ("c.yaml", &rules("a"))]);
     let digest = |files: &[&str], services: &[&str], known: &[&str]| {
         let environment = environment(known);
-        Rulebook::load(&[set(scene.folder(), files, services)], &environment).unwrap().0.digest()
+        Rulebook::load(&[set(scene.folder(), files, services)], &environment).unwrap().0.digest().to_owned()
     };
     let all = [
         digest(&["a.yaml"], &["one"], &["one"]),

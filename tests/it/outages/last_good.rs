@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::ruled::{self, OTHER, Ruled, TAKEN, rules};
+use super::ruled::{self, OTHER, Ruled, SERVICE, TAKEN, rules};
 use crate::labs::wait;
 
 const PUSH: &str = "repository:apps/x:push";
@@ -47,6 +47,27 @@ async fn a_start_with_bad_files_uses_the_last_good_ones_of_every_service() {
     let status = lab.says(|reload| reload["error"].is_null()).await;
     assert_eq!(status["last_good"], false, "{status}");
     assert_eq!(lab.ask_as("correct horse", OTHER, &[PUSH]).await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn each_service_is_decided_by_its_own_rules_and_a_bad_file_of_one_stops_both() {
+    let lab = served_once().await;
+    let (here, there) = ("repository:here/x:push", "repository:there/x:push");
+    let granted = async |service: &str| lab.ask_as("correct horse", service, &[here, there]).await.unwrap();
+    lab.site().write("rules.yaml", &rules("group: dev", "here/**"));
+    lab.site().write("other.yaml", &rules("group: dev", "there/**"));
+    lab.gets(here, here).await;
+    assert_eq!((granted(SERVICE).await.as_str(), granted(OTHER).await.as_str()), (here, there));
+    lab.site().write("rules.yaml", &rules("group: dev", "{here,there}/**"));
+    lab.site().write("other.yaml", "nothing");
+    let status = lab.says(|reload| reload["error"].as_str().is_some_and(|error| error.contains("more)"))).await;
+    assert!(status["error"].as_str().unwrap().contains("rules.yaml:1:"), "{status}");
+    assert_eq!((granted(SERVICE).await.as_str(), granted(OTHER).await.as_str()), (here, there));
+    let scope = ["explain", "--user", "alice", "--group", "dev", "--scope", there];
+    lab.site().write("rules.yaml", &rules("group: dev", "here/**"));
+    lab.site().write("other.yaml", &rules("group: dev", "there/**"));
+    lab.site().command(&[&scope[..], &["--service", OTHER]].concat()).await.ok();
+    lab.site().command(&scope).await.refused(&["no rule allows it"]);
 }
 
 #[tokio::test]
@@ -95,8 +116,8 @@ async fn a_reload_that_is_asked_for_says_what_came_of_it() {
     lab.site().write("rules.yaml", &rules("group: dev", "team/**"));
     ruled::users(lab.site(), "battery staple");
     lab.reload(&[]).await.ok().says(&["generation 3 runs, with the same rules"]);
-    assert_eq!(lab.ask_as("correct horse", ruled::SERVICE, &[PUSH]).await, Err(401));
-    assert!(lab.ask_as("battery staple", ruled::SERVICE, &[PUSH]).await.is_ok());
+    assert_eq!(lab.ask_as("correct horse", SERVICE, &[PUSH]).await, Err(401));
+    assert!(lab.ask_as("battery staple", SERVICE, &[PUSH]).await.is_ok());
     for (outcome, count) in [("loaded", 2), ("refused", 2), ("unchanged", 1), ("held", 0)] {
         assert_eq!(lab.metric(&format!("narrows_reloads_total{{outcome=\"{outcome}\"}}")).await, count, "{outcome}");
     }
