@@ -75,7 +75,7 @@ impl Reloader {
         let every = every(&self.app);
         self.next_look = Instant::now() + every;
         let mut files = self.files.clone();
-        let Some((files, look)) = off_the_runtime(move || (files.look(), files)).await.map(|(look, files)| (files, look)) else { return };
+        let Some((look, files)) = off_the_runtime(move || (files.look(), files)).await else { return };
         self.files = files;
         self.owed |= look.providers;
         match look.reading {
