@@ -8,7 +8,6 @@ mod document;
 mod environment;
 mod listen;
 mod log;
-mod network;
 mod rules;
 
 pub use document::TlsSettings;

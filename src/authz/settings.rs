@@ -51,13 +51,13 @@ impl RulesSettings {
     }
 }
 
-/// `within` is one pattern as rules write it, but means the same for everybody.
+/// `within` names a namespace: a pattern that means the same for everybody.
 fn check_within(within: &Located<String>, file: &SourceFile, findings: &mut Diagnostics) {
     match Pattern::parse(&within.value) {
         Err(error) => findings.push(file.error(within.place, error.to_string()).hint(error.hint())),
-        Ok(pattern) if pattern.captures().next().is_some() => {
-            let message = "`within` holds for all of a file and has no captures";
-            findings.push(file.error(within.place, message).hint("write it out, as in payments/**"));
+        Ok(pattern) if !pattern.is_fence() => {
+            let message = format!("`within: {}` is no namespace", within.value);
+            findings.push(file.error(within.place, message).hint("write literal segments and a `**`, as in `within: payments/**`"));
         }
         Ok(_) => {}
     }
@@ -242,10 +242,7 @@ mod tests {
             "rules: [a.yaml, {file: b.yaml, within: b//**}]\n",
             "x.yaml:1:40: two slashes, or one at the start or end, leave an empty segment",
         );
-        check(
-            "rules: [a.yaml, {file: b.yaml, within: \"{team}/**\"}]\n",
-            "x.yaml:1:40: `within` holds for all of a file and has no captures",
-        );
+        check("rules: [a.yaml, {file: b.yaml, within: \"{team}/**\"}]\n", "x.yaml:1:40: `within: {team}/**` is no namespace");
     }
 
     #[test]

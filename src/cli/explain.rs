@@ -81,7 +81,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let clock = Clock::system();
     let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
     let service = service(args, config.as_ref())?;
-    let policy = read_rules(args, config.as_ref(), service, &environment, talk)?;
+    let policy = read_rules(args, config.as_ref(), service, &environment)?;
     let principal = asker::principal(args, &policy, &environment.realms, talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
@@ -106,19 +106,14 @@ fn read_config(path: &Path, talk: &mut dyn Write) -> anyhow::Result<Config> {
 }
 
 /// The rules of a rule file alone; those of the service where there is a configuration, or another file in their place.
-fn read_rules(
-    args: &ExplainArgs,
-    config: Option<&Config>,
-    service: &str,
-    environment: &Environment,
-    talk: &mut dyn Write,
-) -> anyhow::Result<Arc<Policy>> {
-    let (policy, warnings) = match (&args.rules, config) {
+fn read_rules(args: &ExplainArgs, config: Option<&Config>, service: &str, environment: &Environment) -> anyhow::Result<Arc<Policy>> {
+    // Warnings are for `narrows check`; they are in the way of an answer.
+    let policy = match (&args.rules, config) {
         (None, None) => bail!("name a file with --config or --rules"),
         (Some(path), None) => {
             let file = SourceFile::load(path).map_err(Diagnostics::from)?;
-            let (policy, warnings) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
-            (Arc::new(policy), warnings)
+            let (policy, _) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
+            Arc::new(policy)
         }
         (rules, Some(config)) => {
             let mut sets = config.rule_sets();
@@ -128,12 +123,11 @@ fn read_rules(
                     set.files = vec![RuleFile { path: path.clone(), within: None }];
                 }
             }
-            let (rulebook, warnings) = Rulebook::load(&sets, environment)?;
+            let (rulebook, _) = Rulebook::load(&sets, environment)?;
             let Some(policy) = rulebook.policy(service) else { bail!("the service `{service}` has no rules") };
-            (Arc::clone(policy), warnings)
+            Arc::clone(policy)
         }
     };
-    write!(talk, "{warnings}")?;
     Ok(policy)
 }
 
