@@ -22,6 +22,7 @@ mod piece;
 mod policy;
 mod rule;
 mod rulebook;
+mod schema;
 mod seen;
 pub mod settings;
 mod standing;
@@ -35,11 +36,14 @@ pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
 pub use rulebook::{RuleFile, RuleSet, Rulebook};
+pub use schema::schema;
 
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod findings;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

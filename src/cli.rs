@@ -11,6 +11,7 @@ pub mod keys;
 mod logging;
 pub mod quickstart;
 pub mod reload;
+pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod tokens;
@@ -63,6 +64,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Let a running service read its files again.
     Reload(reload::ReloadArgs),
+    /// Print the JSON Schema of the configuration or of the rule file.
+    Schema(schema::SchemaArgs),
 }
 
 /// `narrows keys`.
@@ -137,6 +140,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Status(args) => runtime()?.block_on(status::run(&args, out)),
         Command::Reload(args) => runtime()?.block_on(reload::run(&args, out)),
+        Command::Schema(args) => schema::run(&args, out),
     }
 }
 

@@ -9,9 +9,11 @@ mod environment;
 mod listen;
 mod log;
 mod rules;
+mod schema;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
+pub use schema::schema;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -141,8 +141,8 @@ pub(super) fn compile_kept(kept: String, config: &Config, now: Timestamp) -> Opt
 
 pub(super) fn authenticator(config: &Config, clock: &Clock) -> Result<Authenticator, Diagnostics> {
     let (authenticator, warnings) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
-    for finding in &warnings.0 {
-        tracing::warn!("{}", finding.summary());
+    for warning in warnings.summaries() {
+        tracing::warn!("{warning}");
     }
     Ok(authenticator)
 }

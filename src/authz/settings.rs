@@ -1,10 +1,12 @@
 //! `rules`, `policy_tests` and `reload` of the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
 use crate::source::{Diagnostics, Located, OneOrMany, Period, Place, SourceFile};
@@ -75,6 +77,23 @@ fn distinct(key: &str, files: &[Located<PathBuf>], file: &SourceFile, findings: 
     }
 }
 
+impl JsonSchema for RulesSettings {
+    fn schema_name() -> Cow<'static, str> {
+        "RulesSettings".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let file = generator.subschema_for::<Written>();
+        json_schema!({
+            "description": "The path of a rule file, or a list of them, of which the first one says what holds for all.",
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, file]}},
+            ],
+            "examples": ["rules.yaml", ["base.yaml", {"file": "teams/payments.yaml", "within": "payments/**"}]],
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for RulesSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let files = Located::<Files>::deserialize(deserializer)?;
@@ -115,15 +134,20 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
+/// A rule file with what its repositories have to stay inside.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RulesFile")]
+struct Written {
+    /// The path of the rule file.
+    file: PathBuf,
+    /// The pattern that its repositories have to stay inside.
+    #[serde(default)]
+    within: Option<Located<String>>,
+}
+
 impl<'de> Deserialize<'de> for RulesFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Written {
-            file: PathBuf,
-            #[serde(default)]
-            within: Option<Located<String>>,
-        }
         struct PathOrMap;
         impl<'de> Visitor<'de> for PathOrMap {
             type Value = RulesFile;
@@ -143,7 +167,7 @@ impl<'de> Deserialize<'de> for RulesFile {
 }
 
 /// `policy_tests`: files of cases that every load has to pass.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PolicyTests(pub OneOrMany);
 
@@ -160,7 +184,7 @@ impl PolicyTests {
 }
 
 /// `reload`: how changed files are noticed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReloadSettings {
     /// How often files are looked at. Default 2s.
@@ -170,7 +194,7 @@ pub struct ReloadSettings {
 }
 
 /// What happens to new rules that may give somebody more.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Widen {
     /// They are used, and the log says so.

@@ -16,7 +16,7 @@ use crate::authz::Rulebook;
 use crate::authz::settings::Widen;
 use crate::config::{self, Config};
 use crate::metrics;
-use crate::source::{Diagnostic, Diagnostics, Severity};
+use crate::source::{Diagnostic, Diagnostics};
 
 /// The second look at a changed file comes no later than this.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -267,8 +267,8 @@ impl Reloader {
 }
 
 fn log(warnings: &Diagnostics) {
-    for finding in &warnings.0 {
-        tracing::warn!("{}", finding.summary());
+    for warning in warnings.summaries() {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -290,7 +290,7 @@ fn unanswered(app: &App) -> Diagnostics {
 }
 
 fn whole(file: PathBuf, message: String) -> Diagnostics {
-    Diagnostics::from(Diagnostic { severity: Severity::Error, file, place: None, message, hint: None, line: None })
+    Diagnostics::from(Diagnostic::whole(file, message))
 }
 
 /// Runs file work where it holds up nobody; `None` where it panicked.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::authz::settings::RulesSettings;
 use crate::source::{Located, Period};
@@ -12,7 +13,7 @@ mod check;
 pub use check::check_services;
 
 /// One registry that tokens are signed for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// The `service` parameter and the `aud` claim.
@@ -50,7 +51,7 @@ impl ServiceSettings {
 }
 
 /// The program that verifies a service's tokens; decides `kid`, `x5c`, algorithms and which key may change.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum RegistryKind {
     /// distribution 2.x with `rootcertbundle`.
     #[serde(rename = "distribution-2")]
@@ -70,7 +71,7 @@ pub enum RegistryKind {
 }
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum Algorithm {
     /// ECDSA on P-256.
     #[serde(rename = "ES256")]
@@ -87,7 +88,7 @@ pub enum Algorithm {
 }
 
 /// Lifetimes by action; each is at least 60 s.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenTtl {
     /// Default 5m.
@@ -108,7 +109,7 @@ impl Default for TokenTtl {
 }
 
 /// A key and certificate that the operator brings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BroughtKey {
     /// PEM certificate (chain), leaf first.
@@ -118,7 +119,7 @@ pub struct BroughtKey {
 }
 
 /// Where keys live and how they are renewed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningSettings {
     /// The folder of the keys. Default `keys`.

@@ -3,4 +3,5 @@
 mod bad;
 mod check;
 mod reference;
+mod schema;
 mod shipped;

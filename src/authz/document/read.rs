@@ -235,7 +235,7 @@ impl Reader<'_> {
 
     /// A key that stands where it means nothing.
     pub(super) fn unknown(&mut self, key: &Text, keys: &mut Keys) {
-        let hint = match nearest(&key.value, keys.known) {
+        let hint = match nearest(&key.value, keys.known.iter().copied()) {
             Some(meant) => {
                 keys.meant.push(meant);
                 format!("did you mean `{meant}`?")

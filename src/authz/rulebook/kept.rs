@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Compiled, Findings, Rulebook};
 use crate::authz::environment::Environment;
 use crate::authz::policy::RuleSource;
-use crate::source::{Diagnostic, Diagnostics, Severity, SourceFile};
+use crate::source::{Diagnostic, Diagnostics, SourceFile};
 
 /// What findings call a text that was kept before its path was.
 const NAMELESS: &str = "rules of the last good load";
@@ -81,13 +81,5 @@ impl KeptSet {
 }
 
 fn never_loaded(service: &str) -> Diagnostics {
-    Diagnostic {
-        severity: Severity::Error,
-        file: NAMELESS.into(),
-        place: None,
-        message: format!("no rules of service `{service}` were ever loaded"),
-        hint: None,
-        line: None,
-    }
-    .into()
+    Diagnostic::whole(NAMELESS, format!("no rules of service `{service}` were ever loaded")).into()
 }
