@@ -56,8 +56,8 @@ impl App {
         let keys = Arc::new(open_keys(&config, &store, &clock).await?);
         let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
         let authenticator = candidate::authenticator(&config, &clock)?;
-        let (rulebook, problem) = match candidate::rulebook(&config, clock.now()) {
-            Ok((rulebook, _)) => {
+        let (rulebook, problem) = match candidate::rules(&config, clock.now()) {
+            Ok(candidate::Rules { rulebook, .. }) => {
                 store.keep_rules(&rulebook.to_kept()).await.context("cannot keep the rules in the state")?;
                 (rulebook, None)
             }

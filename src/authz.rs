@@ -6,6 +6,7 @@
 
 mod alias;
 mod allowance;
+mod asker;
 mod binding;
 mod cache;
 mod compile;
@@ -20,6 +21,7 @@ mod node;
 mod pattern;
 mod piece;
 mod policy;
+mod policy_test;
 mod rule;
 mod rulebook;
 mod schema;
@@ -30,11 +32,13 @@ mod truth;
 mod when;
 
 pub use allowance::Allowance;
+pub use asker::{Asker, AskerError, Mfa};
 pub use decision::{Decision, Grant, Life, Missed, RefusedBy, RuleName, WhyMissed};
 pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
+pub use policy_test::{Case, Failure, Found, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
 pub use rulebook::{RuleFile, RuleSet, Rulebook};
 pub use schema::schema;
 

@@ -6,6 +6,7 @@
 mod admin;
 pub mod check;
 pub mod explain;
+mod finding;
 pub mod hash;
 pub mod keys;
 mod logging;
@@ -14,6 +15,7 @@ pub mod reload;
 pub mod schema;
 pub mod serve;
 pub mod status;
+pub mod test;
 pub mod tokens;
 
 use std::io::Write;
@@ -54,6 +56,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say which rule gives or takes each action, and what is missing.
     Explain(explain::ExplainArgs),
+    /// Run policy tests: who asks for what, and gets what.
+    Test(test::TestArgs),
     /// Hash a password for the users file.
     Hash(hash::HashArgs),
     /// Make, show, replace and export signing keys.
@@ -129,6 +133,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Quickstart(args) => quickstart::run(&args, clock, out),
         Command::Check(args) => runtime()?.block_on(check::run(&args, out, &mut std::io::stderr())),
         Command::Explain(args) => explain::run(&args, out),
+        Command::Test(args) => test::run(&args, out),
         Command::Hash(args) => hash::run(&args, &mut std::io::stdin().lock(), out),
         Command::Keys(command) => {
             let config = command.config.load()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::policy_tests;
 pub(super) use crate::authn::authenticator::Authenticator;
 use crate::authz::Rulebook;
 use crate::authz::settings::Widen;
@@ -52,9 +53,8 @@ impl Candidate {
         } else {
             Arc::clone(&issuer.authenticator)
         };
-        let (rulebook, found) = rulebook(&config, clock.now())?;
+        let Rules { rulebook, files: read, warnings: found } = rules(&config, clock.now())?;
         warnings.0.extend(found.0);
-        let read = rulebook.files().cloned().collect();
         let needs_restart = needs_restart(running, &config);
         let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
         let rulebook = rulebook.or_former(services.keys(), &issuer.rulebook);
@@ -88,8 +88,8 @@ impl Candidate {
         &self.issuer.rulebook
     }
 
-    /// The files that they were compiled from, as they were read.
-    pub fn rule_files(&self) -> &[SourceFile] {
+    /// The files that they and their tests were made from, as they were read.
+    pub fn policy_files(&self) -> &[SourceFile] {
         &self.read
     }
 
@@ -121,11 +121,32 @@ fn next(former: &Issuer, config: &Config, authenticator: Arc<Authenticator>, clo
     }
 }
 
+/// Rules that were read, and passed their tests.
+pub(super) struct Rules {
+    pub(super) rulebook: Rulebook,
+    /// The files of rules and tests, as they were read.
+    pub(super) files: Vec<SourceFile>,
+    pub(super) warnings: Diagnostics,
+}
+
 /// Reads and compiles the rules of every service, and runs their tests.
-pub(super) fn rulebook(config: &Config, now: Timestamp) -> Result<(Rulebook, Diagnostics), Diagnostics> {
-    let (rulebook, mut findings) = Rulebook::load(&config.rule_sets(), &config.environment(now))?;
-    findings.0.extend(super::check_policy_tests(config, &rulebook).0);
-    if findings.has_errors() { Err(findings) } else { Ok((rulebook, findings)) }
+pub(super) fn rules(config: &Config, now: Timestamp) -> Result<Rules, Diagnostics> {
+    let tests = policy_tests::read(config);
+    let loaded = Rulebook::load(&config.rule_sets(), &config.environment(now));
+    let (tests, rulebook, mut warnings) = match (tests, loaded) {
+        (Ok(tests), Ok((rulebook, warnings))) => (tests, rulebook, warnings),
+        (Err(mut findings), loaded) => {
+            findings.0.extend(loaded.map_or_else(|errors| errors, |(_, warnings)| warnings).0);
+            return Err(findings);
+        }
+        (Ok(_), Err(errors)) => return Err(errors),
+    };
+    warnings.0.extend(policy_tests::run(&tests, config, &rulebook, now).0);
+    if warnings.has_errors() {
+        return Err(warnings);
+    }
+    let files = rulebook.files().cloned().chain(tests).collect();
+    Ok(Rules { rulebook, files, warnings })
 }
 
 /// Compiles the rules that the state kept; `None` where they no longer fit the configuration.

@@ -3,6 +3,10 @@
 //! Rules are read from this tree instead of through derived structs, so that one reading finds every mistake of a file and
 //! not the first one alone, and points at the key itself.
 
+mod reader;
+
+pub(super) use reader::{Keys, NodeReader};
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

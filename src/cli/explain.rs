@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::registry::{Action, ScopeRequest};
 use crate::source::{Diagnostics, SourceFile};
-use report::Report;
+pub(super) use report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +82,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
     let service = service(args, config.as_ref())?;
     let policy = read_rules(args, config.as_ref(), service, &environment)?;
-    let principal = asker::principal(args, &policy, &environment.realms, talk)?;
+    let principal = asker::principal(args, &policy, &environment.realms, clock.now(), talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
     for (item, why) in &dropped {
@@ -92,7 +92,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let decision = policy.decide(&principal, &request.scopes, &context);
     let report = Report { decision: &decision, policy: &policy, dropped: &dropped };
     if args.json {
-        report.write_json(out)?;
+        writeln!(out, "{:#}", report.json())?;
     } else {
         report.write_text(out)?;
     }

@@ -58,6 +58,11 @@ impl Files {
         read.iter().all(|file| self.rules.saw(file.path(), file.text().as_bytes()))
     }
 
+    /// Whether all of them still are as the last look saw them.
+    pub(super) fn stand_still(&self) -> bool {
+        self.rules.stands_still() && self.providers.stands_still() && self.tls.stands_still()
+    }
+
     /// Whether the last look saw the same files, with the same content, as `tried` were when they were tried.
     pub(super) fn are(&self, tried: &Self) -> bool {
         self.rules.is(&tried.rules) && self.providers.is(&tried.providers) && self.tls.is(&tried.tls)

@@ -59,6 +59,13 @@ struct Prepared {
     certificate: Option<Arc<ServerConfig>>,
 }
 
+impl Prepared {
+    fn read(app: &App, tls: Option<&Tls>, reread: Reread) -> Result<Self, Diagnostics> {
+        let certificate = tls.map(Tls::read).transpose().map_err(|error| whole(error.path().to_owned(), error.to_string()))?;
+        Ok(Self { candidate: app.prepare(reread)?, certificate })
+    }
+}
+
 impl Reloader {
     pub(super) fn new(app: Arc<App>, tls: Option<Arc<Tls>>, files: Files) -> Self {
         let next_look = Instant::now() + every(&app);
@@ -144,7 +151,7 @@ impl Reloader {
                 }
             }
         }
-        let moving = "the rule files change again and again while they are read";
+        let moving = "the files change again and again while they are read";
         self.refuse(&whole(self.app.config().file.path().to_owned(), moving.to_owned()))
     }
 
@@ -153,10 +160,12 @@ impl Reloader {
     async fn attempt(&self, files: &Files, reread: Reread, accept: Option<&str>) -> Option<Attempt> {
         let (app, tls, files) = (Arc::clone(&self.app), self.tls.clone(), files.clone());
         let prepared = off_the_runtime(move || {
-            let certificate =
-                tls.as_deref().map(Tls::read).transpose().map_err(|error| whole(error.path().to_owned(), error.to_string()))?;
-            let candidate = app.prepare(reread)?;
-            Ok(files.were_seen_as(candidate.rule_files()).then_some(Prepared { candidate, certificate }))
+            // What is wrong with a file that is being written may be that it is not whole yet: what is refused was read twice.
+            let prepared = Prepared::read(&app, tls.as_deref(), reread.clone());
+            let prepared = prepared.or_else(|_| Prepared::read(&app, tls.as_deref(), reread));
+            let seen = prepared.as_ref().is_ok_and(|prepared| files.were_seen_as(prepared.candidate.policy_files()));
+            let settled = (seen || prepared.is_err()) && files.stand_still();
+            if settled { prepared.map(Some) } else { Ok(None) }
         });
         match prepared.await.unwrap_or_else(|| Err(unanswered(&self.app))) {
             Ok(None) => None,

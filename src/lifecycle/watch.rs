@@ -86,6 +86,11 @@ impl Watch {
         self.tried = self.last.clone();
     }
 
+    /// Whether every file still is as the last look saw it.
+    pub(super) fn stands_still(&self) -> bool {
+        Snapshot::take(&self.paths) == self.last
+    }
+
     /// Whether the last look saw this file like this; also where the file is not one of these.
     pub(super) fn saw(&self, path: &Path, bytes: &[u8]) -> bool {
         self.last.0.get(path).is_none_or(|seen| *seen == Content::digest(bytes))
@@ -110,7 +115,9 @@ mod tests {
         assert_eq!(watch.look(), Reading::Unchanged);
         std::fs::write(&path, "two").unwrap();
         assert_eq!(watch.look(), Reading::Moving);
+        assert!(watch.stands_still());
         std::fs::write(&path, "three").unwrap();
+        assert!(!watch.stands_still());
         assert_eq!(watch.look(), Reading::Moving);
         assert_eq!(watch.look(), Reading::Settled);
         assert!(watch.saw(&path, b"three") && !watch.saw(&path, b"thr") && watch.saw(Path::new("elsewhere"), b""));

@@ -8,6 +8,7 @@ mod identity_tokens;
 mod lab;
 mod last_good;
 mod online;
+mod policy_tests;
 mod readers;
 mod refusals;
 mod reload;

@@ -53,7 +53,7 @@ fn rules(config: &Config, clock: &Clock, report: &mut Report) -> Option<Rulebook
     match Rulebook::load(&config.rule_sets(), &config.environment(clock.now())) {
         Ok((rulebook, warnings)) => {
             report.found(warnings);
-            report.found(app::check_policy_tests(config, &rulebook));
+            report.found(app::check_policy_tests(config, &rulebook, clock.now()));
             Some(rulebook)
         }
         Err(errors) => {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::cli::finding;
 use crate::source::{Diagnostic, Diagnostics, Severity, is_hidden};
 
 /// Everything that one check found.
@@ -125,7 +126,7 @@ impl Report {
     }
 
     pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let findings: Vec<Value> = self.findings.0.iter().map(finding_as_json).collect();
+        let findings: Vec<Value> = self.findings.0.iter().map(finding::as_json).collect();
         let step = |step: &Step| {
             let (good, text) = match &step.outcome {
                 Ok(text) => (true, text),
@@ -144,21 +145,6 @@ impl Report {
         });
         writeln!(out, "{whole}")
     }
-}
-
-fn finding_as_json(finding: &Diagnostic) -> Value {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    json!({
-        "severity": severity,
-        "file": finding.file.display().to_string(),
-        "line": finding.place.map(|place| place.line),
-        "column": finding.place.map(|place| place.column),
-        "message": finding.message,
-        "hint": finding.hint,
-    })
 }
 
 fn counted(number: usize, what: &str) -> String {
