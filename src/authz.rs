@@ -1,8 +1,8 @@
 //! Rules, and the decision.
 //!
 //! A rule file goes through `document` (what is written, with places), `compile` (what it means, or every mistake in it) and
-//! `rule`; a request goes through `seen` (who asks, as rules see it) and `decide`. Everything here is pure: no clock, no
-//! files, no failure once a policy is compiled.
+//! `rule`; a request goes through `seen` (who asks, as rules see it) and `decide`. `rulebook` reads the files and holds the
+//! policies of one generation; all else is pure: no clock, no files, no failure once a policy is compiled.
 
 mod alias;
 mod allowance;
@@ -25,6 +25,7 @@ mod policy;
 mod policy_test;
 mod review;
 mod rule;
+mod rulebook;
 mod schema;
 mod seen;
 pub mod settings;
@@ -41,6 +42,7 @@ pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
 pub use policy_test::{Case, Failure, Found, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
 pub use review::{Holder, Reach};
+pub use rulebook::{RuleFile, RuleSet, Rulebook};
 pub use schema::schema;
 
 #[cfg(test)]

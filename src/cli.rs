@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is talk. Exit codes: 0 good, 1 a difference or denial, 2 bad usage or
 //! configuration, 3 something unavailable.
 
+mod admin;
 pub mod check;
 pub mod explain;
 mod finding;
@@ -10,6 +11,7 @@ pub mod hash;
 pub mod keys;
 mod logging;
 pub mod quickstart;
+pub mod reload;
 pub mod schema;
 pub mod serve;
 pub mod status;
@@ -64,6 +66,8 @@ enum Command {
     Tokens(TokensCommand),
     /// Show how a running service stands.
     Status(status::StatusArgs),
+    /// Let a running service read its files again.
+    Reload(reload::ReloadArgs),
     /// Print the JSON Schema of the configuration or of the rule file.
     Schema(schema::SchemaArgs),
 }
@@ -140,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(tokens::run(&command.tokens, &config.state, &config.identity_tokens, config.folder(), &clock, out))
         }
         Command::Status(args) => runtime()?.block_on(status::run(&args, out)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(&args, out)),
         Command::Schema(args) => schema::run(&args, out),
     }
 }

@@ -20,7 +20,10 @@ use crate::token::settings::{ServiceSettings, SigningSettings};
 #[schemars(
     title = "narrows.yaml",
     description = "The configuration of narrows. docs/reference.md explains every key.",
-    extend("required" = ["services", "rules", "providers"]),
+    extend("required" = ["services", "providers"], "anyOf" = [
+        {"required": ["rules"]},
+        {"properties": {"services": {"items": {"required": ["rules"]}}}},
+    ]),
 )]
 pub(super) struct Document {
     /// Address and port for clients. Default `127.0.0.1:5001`.
@@ -40,10 +43,10 @@ pub(super) struct Document {
     pub(super) services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
     pub(super) signing: SigningSettings,
-    /// The rule file; required. A list of several files is not available yet.
+    /// The files of rules; required unless every service has its own.
     #[schemars(with = "RulesSettings")]
     pub(super) rules: Option<RulesSettings>,
-    /// Policy tests that run at every load. Not available yet.
+    /// Policy tests that every load has to pass.
     pub(super) policy_tests: PolicyTests,
     /// When changed files are picked up.
     pub(super) reload: ReloadSettings,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::authz::settings::RulesSettings;
 use crate::source::{Located, Period};
 
 mod check;
@@ -32,9 +33,9 @@ pub struct ServiceSettings {
     /// A brought key and its certificate, instead of keys that narrows made.
     #[serde(default)]
     pub signing: Option<BroughtKey>,
-    /// A rule file for this service alone, instead of the top `rules`. Not available yet.
+    /// Rules of its own, instead of the top ones.
     #[serde(default)]
-    pub rules: Option<Located<PathBuf>>,
+    pub rules: Option<RulesSettings>,
 }
 
 impl ServiceSettings {

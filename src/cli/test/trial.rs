@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::authz::{Environment, Failure, Policy, PolicyTests, RuleSource, Stage, TestedFiles, TestedRules};
+use crate::authz::{Environment, Failure, Policy, PolicyTests, RuleSource, Rulebook, Stage, TestedFiles, TestedRules};
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::source::{Diagnostics, Located, SourceFile};
@@ -71,11 +71,10 @@ fn load_named(tests: &SourceFile, path: &Located<PathBuf>, what: &str) -> Result
     })
 }
 
-/// The rules of each service, in the order of the configuration; the same for all of them.
+/// The rules of each service, in the order of the configuration.
 fn load_configured(config: &Config, environment: &Environment) -> Result<(Rules, Diagnostics), Diagnostics> {
-    let file = SourceFile::load(&config.rules_file())?;
-    let (policy, warnings) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
-    let policy = Arc::new(policy);
-    let rules = config.services.iter().map(|service| (service.name.value.clone(), Arc::clone(&policy))).collect();
+    let (rulebook, warnings) = Rulebook::load(&config.rule_sets(), environment)?;
+    let names = config.services.iter().map(|service| &service.name.value);
+    let rules = names.filter_map(|name| Some((name.clone(), Arc::clone(rulebook.policy(name)?)))).collect();
     Ok((Rules::Configured(rules), warnings))
 }

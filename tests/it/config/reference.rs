@@ -7,12 +7,13 @@ use narrows::config;
 use narrows::source::SourceFile;
 
 /// Where a key can stand: text before and after it. The reader itself lists the keys that may stand there.
-const SECTIONS: [(&str, &str, &str); 40] = [
+const SECTIONS: [(&str, &str, &str); 41] = [
     ("", "", ""),
     ("tls", "tls: {", "}"),
     ("services", "services: [{", "}]"),
     ("services.token_ttl", "services: [{name: x, token_ttl: {", "}}]"),
     ("services.signing", "services: [{name: x, signing: {", "}}]"),
+    ("services.rules", "services: [{name: x, rules: [{", "}]}]"),
     ("signing", "signing: {", "}"),
     ("rules", "rules: [{", "}]"),
     ("reload", "reload: {", "}"),
