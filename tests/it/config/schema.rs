@@ -126,7 +126,11 @@ fn shipped_files_name_their_schema() {
     let mut count = 0;
     for file in [files("config", ".yaml"), files("config/examples", ".yaml")].into_iter().flatten() {
         let expected = match file.as_str() {
-            "config/users.yaml" | "config/quickstart.yaml" | "config/quickstart-rules.yaml" | "config/quickstart-users.yaml" => None,
+            "config/users.yaml"
+            | "config/rules.test.yaml"
+            | "config/quickstart.yaml"
+            | "config/quickstart-rules.yaml"
+            | "config/quickstart-users.yaml" => None,
             "config/rules.yaml" => Some("rules.schema.json"),
             "config/narrows.yaml" => Some("narrows.schema.json"),
             _ => Some("../narrows.schema.json"),
