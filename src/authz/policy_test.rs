@@ -89,7 +89,10 @@ impl PolicyTests {
                 let decision = policy.decide(&principal, &request.asks, &Context { service, now, source: request.source });
                 Found::Decision { principal, decision }
             }
-            Question::WhoCan(question) => Found::Holders(self.holders(question, policy)?),
+            Question::WhoCan(question) => {
+                let holders = policy.who_can(question.action, &question.resource, service, stage.now);
+                Found::Holders(holders.into_iter().map(|holder| holder.who).collect())
+            }
         };
         Ok(Failure::of(&self.file, case, policy, found))
     }
@@ -119,11 +122,6 @@ impl PolicyTests {
             Ok(identity) => Ok(Principal::Identified(Arc::new(identity))),
             Err(error) => Err(self.file.error(who.place, error.to_string()).hint(who::hint(&error))),
         }
-    }
-
-    /// Who can do it, in words.
-    fn holders(&self, question: &WhoCan, _policy: &Policy) -> Result<Vec<String>, Diagnostic> {
-        Err(self.file.error(question.is.place, "`who_can` is not available yet").hint("remove the case: this version cannot answer it"))
     }
 }
 

@@ -180,11 +180,6 @@ fn holders_compare_as_sets_of_words() {
     check_holders("[group a, provider github]", &["group a", "group b"], "missing: provider github; too much: group b");
 }
 
-#[test]
-fn who_can_is_refused_by_name_until_it_can_be_answered() {
-    assert_eq!(outcome("- {who_can: push prod/app, is: nobody}\n"), ["rules.test.yaml:3:32: `who_can` is not available yet"]);
-}
-
 /// The findings of a whole file, each on one line.
 #[track_caller]
 fn refused(text: &str, expected: &[&str]) {
