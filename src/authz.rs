@@ -7,6 +7,7 @@
 mod alias;
 mod allowance;
 mod binding;
+mod cache;
 mod compile;
 mod decide;
 mod decision;
@@ -22,9 +23,12 @@ mod policy;
 mod rule;
 mod seen;
 pub mod settings;
+mod standing;
+mod truth;
+mod when;
 
 pub use allowance::Allowance;
-pub use decision::{Decision, Grant, Life, RefusedBy, RuleName};
+pub use decision::{Decision, Grant, Life, Missed, RefusedBy, RuleName, WhyMissed};
 pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};

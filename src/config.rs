@@ -8,7 +8,6 @@ mod document;
 mod environment;
 mod listen;
 mod log;
-mod network;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};

@@ -20,13 +20,13 @@ use crate::audit::Audit;
 use crate::authn::authenticator::Authenticator;
 use crate::authn::identity::Principal;
 use crate::authn::verdict::Circumstances;
-use crate::authz::{Context, Decision, Policy};
-use crate::clock::Clock;
+use crate::authz::{Context, Decision, Life, Policy};
+use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
 use crate::token::identity_token::{IdentityTokens, Recheck};
-use crate::token::settings::ServiceSettings;
-use crate::token::{Claims, Keys, TokenId, lifetime};
+use crate::token::settings::{ServiceSettings, TokenTtl};
+use crate::token::{self, Access, Claims, Keys, Lives, TokenId};
 
 /// How long a client waits before it asks again when one of our own parts failed.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -111,19 +111,21 @@ impl Issuer {
     async fn sign_for(&self, request: &TokenRequest, record: &mut Record) -> Result<Issued, Refusal> {
         let service = self.service(request.service.as_deref(), record)?;
         let proof = self.authenticate(request, service, record).await?;
-        let decision = self.decide(&proof.principal, service, request, record);
+        // The token lives from the moment of its decision, however long the rest takes.
+        let now = self.clock.now();
+        let decision = self.decide(&proof.principal, service, request, now, record);
         if proof.principal == Principal::Anonymous && decision.is_empty() {
             return Err(Refusal::AuthenticationRequired);
         }
         let refresh_token = self.identity_token(request, service, &proof).await?;
-        self.sign(service, &proof.principal, &decision, refresh_token, record)
+        self.sign(service, &proof.principal, &decision, refresh_token, now, record)
     }
 
     async fn describe(&self, request: &TokenRequest, record: &mut Record) -> Result<Who, Refusal> {
         let service = self.service(request.service.as_deref(), record)?;
         let proof = self.authenticate(request, service, record).await?;
         let Principal::Identified(identity) = &proof.principal else { return Err(Refusal::AuthenticationRequired) };
-        let decision = self.decide(&proof.principal, service, request, record);
+        let decision = self.decide(&proof.principal, service, request, self.clock.now(), record);
         Ok(Who {
             username: identity.username.clone(),
             realm: identity.realm.to_string(),
@@ -147,8 +149,15 @@ impl Issuer {
         Circumstances { source: request.client.source(), deadline: request.received + self.request_deadline }
     }
 
-    fn decide(&self, principal: &Principal, service: &ServiceSettings, request: &TokenRequest, record: &mut Record) -> Decision {
-        let context = Context { service: &service.name.value, now: self.clock.now(), source: request.client.source() };
+    fn decide(
+        &self,
+        principal: &Principal,
+        service: &ServiceSettings,
+        request: &TokenRequest,
+        now: Timestamp,
+        record: &mut Record,
+    ) -> Decision {
+        let context = Context { service: &service.name.value, now, source: request.client.source() };
         let decision = self.policy.decide(principal, &request.scopes.scopes, &context);
         record.decided(&decision);
         decision
@@ -182,6 +191,7 @@ impl Issuer {
         principal: &Principal,
         decision: &Decision,
         refresh_token: Option<SecretString>,
+        issued_at: Timestamp,
         record: &mut Record,
     ) -> Result<Issued, Refusal> {
         let failed = |error: &dyn std::fmt::Display| {
@@ -190,8 +200,7 @@ impl Issuer {
         };
         let signer = self.keys.signer(&service.name.value).ok_or_else(|| failed(&"the service has no key"))?;
         let id = TokenId::random().map_err(|error| failed(&error))?;
-        let (issued_at, access) = (self.clock.now(), decision.access());
-        let expires_in = lifetime(&service.token_ttl, &access);
+        let expires_in = lifetime(&service.token_ttl, decision, issued_at);
         record.signed(id.as_str());
         let claims = Claims {
             issuer: service.issuer.value.clone(),
@@ -203,7 +212,7 @@ impl Issuer {
             issued: issued_at,
             lifetime: expires_in,
             id,
-            access,
+            access: access(decision),
         };
         let token = signer.sign(&claims).map_err(|error| failed(&error))?;
         Ok(Issued { token: SecretString::from(token), expires_in, issued_at, scope: scopes_of(decision).join(" "), refresh_token })
@@ -226,6 +235,36 @@ impl Issuer {
         }
         result
     }
+}
+
+/// Seconds that a token with what was decided now may live.
+pub fn lifetime(ttl: &TokenTtl, decision: &Decision, now: Timestamp) -> u32 {
+    let grants = decision.grants.iter().filter(|grant| !grant.granted.is_empty());
+    let lives: Vec<Lives<'_>> = grants
+        .map(|grant| {
+            let own = |action, life: Life| {
+                let service = life.service.then(|| ttl.of(action));
+                life.longest.into_iter().chain(service).max()
+            };
+            Lives {
+                resource: &grant.requested.resource,
+                actions: grant.lives.iter().map(|(action, life)| (*action, own(*action, *life))).collect(),
+            }
+        })
+        .collect();
+    let left = decision.until.map(|until| u32::try_from(until.since(now)).unwrap_or(0));
+    token::lifetime(ttl, &lives, left)
+}
+
+/// What the token carries.
+fn access(decision: &Decision) -> Vec<Access> {
+    let grants = decision.grants.iter().filter(|grant| !grant.granted.is_empty());
+    let access = grants.map(|grant| Access {
+        resource: grant.requested.resource.clone(),
+        actions: grant.granted,
+        denied_tags: grant.denied_tags.clone(),
+    });
+    access.collect()
 }
 
 /// What was granted, as scopes.

@@ -5,6 +5,7 @@
 
 mod diagnostic;
 mod located;
+mod network;
 mod period;
 mod secret;
 mod whole;
@@ -13,7 +14,9 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use located::{Located, OneOrMany, Place};
+pub use network::{NotANetwork, parse_network};
 pub use period::Period;
 pub use secret::{SecretError, SecretSource};
 pub use whole::read_whole;
+pub use words::nearest;
 pub use yaml::SourceFile;

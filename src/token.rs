@@ -25,12 +25,12 @@ pub mod settings;
 mod signer;
 
 pub use certificate::CertificateError;
-pub use claims::{Claims, TokenId};
+pub use claims::{Access, Claims, TokenId};
 pub use error::KeysError;
 pub use files::FileError;
 pub use folder::{Generation, Stage};
 pub use keys::{KeyReport, Keys};
-pub use lifetime::lifetime;
+pub use lifetime::{Lives, lifetime};
 pub use private_key::PrivateKeyError;
 pub use profile::Anchor;
 pub use public_key::PublicKeyError;

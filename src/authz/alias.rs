@@ -50,6 +50,11 @@ impl Aliases {
         self.ids.entry(id.to_ascii_lowercase()).or_default().push(Arc::clone(alias));
     }
 
+    /// Whether a name is an alias.
+    pub(super) fn is_alias(&self, name: &str) -> bool {
+        self.taken.contains(&self.folded(name))
+    }
+
     /// Which alias a literal name hides behind, where it is not an alias itself.
     pub(super) fn hides_name(&self, name: &str) -> Option<&Arc<str>> {
         let folded = self.folded(name);

@@ -19,7 +19,8 @@ pub struct Allowance {
 impl Allowance {
     pub(super) fn of(rule: &Rule) -> Self {
         let excepted = if rule.except.is_empty() { "" } else { ", with exceptions" };
-        Self { rule: rule.name.clone(), to: format!("{}{excepted}", rule.to) }
+        let when = rule.when.as_ref().map(|when| format!(", {when}")).unwrap_or_default();
+        Self { rule: rule.name.clone(), to: format!("{}{when}{excepted}", rule.to) }
     }
 }
 
@@ -49,11 +50,18 @@ impl fmt::Display for Conditions {
             ("", groups) => write!(f, "group {groups}")?,
             (users, groups) => write!(f, "user {users} in group {groups}")?,
         }
-        let Whose::Named { realms, providers } = &self.whose else { return Ok(()) };
-        for (word, names) in [("realm", realms), ("provider", providers)] {
-            if !names.is_empty() {
-                write!(f, " of {word} {}", either(names.iter().map(Arc::as_ref)))?;
+        if let Whose::Named { realms, providers } = &self.whose {
+            for (word, names) in [("realm", realms), ("provider", providers)] {
+                if !names.is_empty() {
+                    write!(f, " of {word} {}", either(names.iter().map(Arc::as_ref)))?;
+                }
             }
+        }
+        for (index, (claim, values)) in self.claims.iter().enumerate() {
+            write!(f, "{}{claim}={}", if index == 0 { " with " } else { " and " }, either(values))?;
+        }
+        if let Some(within) = self.mfa {
+            write!(f, " with a second factor of the last {within}")?;
         }
         Ok(())
     }

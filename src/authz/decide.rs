@@ -1,220 +1,254 @@
 //! The decision: permitted is what rules allow less what rules deny, and granted is what of it was asked for.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use super::binding::{Bindings, Splits};
-use super::decision::{Decision, Grant, Life, RefusedBy};
+use super::decision::{Decision, Grant, Life, Missed, RefusedBy, WhyMissed};
 use super::document::EffectKind;
 use super::pattern::{Pattern, Values};
-use super::policy::Policy;
-use super::rule::{Exception, Rule, Target, Way, names_somebody_elses, together};
-use super::seen::Seen;
-use crate::registry::{Action, ActionSet, Resource, ResourceScope};
+use super::policy::{Context, Policy};
+use super::rule::{Exception, Match, Rule, names_somebody_elses, together};
+use super::standing::{Doubt, Line, Standing};
+use super::truth::Truth;
+use crate::authn::identity::{Kind, SecondFactor};
+use crate::clock::Timestamp;
+use crate::registry::{Action, ActionSet, PathComponent, Resource, ResourceScope};
 
-/// Decides every scope; `None` is a request without credentials.
-pub(super) fn decide(policy: &Policy, seen: Option<&Seen<'_>>, scopes: &[ResourceScope]) -> Decision {
-    // Whether a rule means who asks is found once, whatever number of scopes it is about.
-    let mut ways: HashMap<usize, Vec<Way<'_>>> = HashMap::new();
-    let mut grants = Vec::with_capacity(scopes.len());
+/// Clients treat a token that lives shorter than a minute as expired, so what changes within one counts as changed: rules
+/// are read as of the last second before it.
+const AHEAD: i64 = 59;
+
+/// Decides every scope; without a standing it is a request without credentials.
+pub(super) fn decide(policy: &Policy, standing: Option<&Standing>, scopes: &[ResourceScope], context: &Context<'_>) -> Decision {
+    let asked = Asked { policy, standing, context, at: context.now.plus(AHEAD) };
+    let mut decision = Decision { grants: Vec::with_capacity(scopes.len()), until: None };
     for scope in scopes {
-        let mut tally = Tally::default();
-        for number in policy.index.candidates(&scope.resource) {
-            let Some(rule) = policy.rules.get(number).filter(|rule| rule.may_concern(&scope.resource)) else { continue };
-            let ways = ways.entry(number).or_insert_with(|| rule.to.ways(seen));
-            let application = Application { policy, rule, seen, resource: &scope.resource };
-            tally.add(rule, application.run(ways));
-        }
-        grants.push(tally.grant(scope));
+        let (grant, until) = asked.one(scope);
+        decision.grants.push(grant);
+        decision.until = decision.until.into_iter().chain(until).min();
     }
-    Decision { grants, until: None }
+    decision
 }
 
-/// What one rule says about one resource.
-#[derive(Default)]
-struct Said {
-    /// Actions that it allows or denies.
-    actions: ActionSet,
-    /// Actions that it would allow if something were known.
-    unknown: ActionSet,
-    notes: Vec<String>,
-}
-
-struct Application<'a> {
+/// One request.
+struct Asked<'a> {
     policy: &'a Policy,
+    standing: Option<&'a Standing>,
+    context: &'a Context<'a>,
+    /// The moment as of which rules are read.
+    at: Timestamp,
+}
+
+/// A line that is about a resource.
+#[derive(Clone, Copy)]
+struct Hit<'a> {
     rule: &'a Rule,
-    seen: Option<&'a Seen<'a>>,
-    resource: &'a Resource,
+    line: &'a Line,
+    /// How it means who asks; `None` where it means everybody.
+    found: Option<&'a Match>,
+    /// What `{user}` stands for.
+    user: Option<&'a PathComponent>,
 }
 
-/// Whether something holds; what is not known is neither.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Truth {
-    Yes,
-    No,
-    Unknown,
+/// Whether a line applies, and what stands in its way.
+struct Judgement {
+    to: Truth,
+    when: Truth,
+    except: Truth,
 }
 
-impl Application<'_> {
-    fn run(&self, ways: &[Way<'_>]) -> Said {
-        let mut said = Said::default();
-        for way in ways {
-            match &self.rule.target {
-                Target::Catalog => self.one_way(way, None, &mut said),
-                Target::Repositories(patterns) => {
-                    for pattern in patterns {
-                        self.one_way(way, Some(pattern), &mut said);
-                    }
-                }
-            }
+impl<'a> Asked<'a> {
+    fn one(&self, scope: &ResourceScope) -> (Grant, Option<Timestamp>) {
+        let hits = self.hits(&scope.resource);
+        let mut tally = Tally::default();
+        for hit in &hits {
+            self.weigh(hit, &scope.resource, &mut tally);
         }
-        said
+        let grant = tally.grant(scope);
+        let touching = hits.iter().filter(|hit| hit.rule.is_timed() && !(hit.line.actions & grant.granted).is_empty());
+        let until = touching.filter_map(|hit| self.next_change(hit.rule)).min();
+        (grant, until)
     }
 
-    /// One way to be meant, with one pattern; without a pattern the rule is about the catalogue.
-    fn one_way(&self, way: &Way<'_>, pattern: Option<&Pattern>, said: &mut Said) {
-        let Splits::All(splits) = &way.splits else { return self.unknown(way, pattern, said) };
-        let valid: Vec<(&Bindings, ActionSet)> = splits
-            .iter()
-            .filter(|captures| pattern.is_none_or(|pattern| pattern.binds(&self.values(way, captures))))
-            .filter_map(|captures| Some((captures, self.rule.effect.under(captures, &self.policy.roles)?)))
-            .collect();
-        let ambiguous = valid.len() > 1;
-        let here = valid.into_iter().filter(|(captures, _)| self.covers(pattern, &self.values(way, captures)));
-        for (captures, actions) in here {
-            match (self.rule.kind, self.excepted(way, Some(captures))) {
-                (EffectKind::Allow, Truth::No) if ambiguous => {
-                    said.unknown |= actions;
-                    said.note(self.rule, "a name has more than one way to be split over its captures, so it does not apply");
-                }
-                (EffectKind::Allow, Truth::No) => said.actions |= actions,
-                (EffectKind::Allow, Truth::Unknown) => {
-                    said.unknown |= actions;
-                    said.note(self.rule, "whether an exception holds is not known, so it does not apply");
-                }
-                (EffectKind::Deny, Truth::No | Truth::Unknown) => {
-                    said.actions |= actions;
-                    if ambiguous {
-                        said.note(self.rule, "a name has more than one way to be split over its captures, so it applies to all of them");
-                    }
-                }
-                (EffectKind::Allow | EffectKind::Deny, Truth::Yes) => {}
-            }
-        }
-    }
-
-    /// Whether the rule means who asks, or what its captures stand for, is not known: only a deny applies.
-    fn unknown(&self, way: &Way<'_>, pattern: Option<&Pattern>, said: &mut Said) {
-        let may_cover = match (pattern, self.resource) {
-            (Some(pattern), Resource::Repository(name)) => pattern.may_match(name),
-            (None, Resource::Catalog) => true,
-            (Some(_), Resource::Catalog) | (None, Resource::Repository(_)) => false,
+    /// The lines that cover the resource, in the order of their rules.
+    fn hits(&self, resource: &'a Resource) -> Vec<Hit<'a>> {
+        let segments: Vec<&str> = match resource {
+            Resource::Repository(name) => name.segments().collect(),
+            Resource::Catalog => Vec::new(),
         };
-        match self.rule.kind {
-            EffectKind::Allow if may_cover => {
-                said.unknown |= self.rule.effect.most();
-                said.note(self.rule, "whether it means one of the groups is not known, so it does not apply");
+        let sorted = &self.policy.sorted;
+        let is_person = self.standing.is_some_and(|standing| standing.seen.kind == Kind::Person);
+        let own = self.standing.map(|standing| &standing.lines);
+        let mut hits = Vec::new();
+        for lines in [Some(&sorted.anyone), is_person.then_some(&sorted.authenticated), own].into_iter().flatten() {
+            for number in lines.places.at(resource) {
+                let Some(line) = lines.all.get(number as usize) else { continue };
+                let covered = line.pattern.as_ref().is_none_or(|pattern| pattern.covers(&segments, &self.policy.reserved));
+                if let (true, Some(rule)) = (covered, self.policy.rules.get(line.rule as usize)) {
+                    let way = line.way.and_then(|way| self.standing?.ways.get(way as usize));
+                    let user = self.standing.and_then(|standing| standing.user(way.is_some_and(|way| way.named)));
+                    hits.push(Hit { rule, line, found: way.map(|way| &way.found), user });
+                }
             }
-            EffectKind::Deny if may_cover && self.excepted(way, None) != Truth::Yes => {
-                said.actions |= self.rule.effect.most();
-                said.note(self.rule, "whether it means one of the groups is not known, so it applies");
-            }
-            EffectKind::Allow | EffectKind::Deny => {}
         }
+        hits.sort_by_key(|hit| hit.line.rule);
+        hits
+    }
+
+    fn weigh(&self, hit: &Hit<'a>, resource: &Resource, tally: &mut Tally<'a>) {
+        let judgement = self.judge(hit, resource);
+        let ambiguous = hit.line.doubt == Doubt::Ambiguous;
+        let applies = judgement.applies();
+        match (hit.rule.kind, applies) {
+            (EffectKind::Allow, Truth::Yes) if !ambiguous => tally.allow(hit),
+            (EffectKind::Allow, Truth::Yes | Truth::Unknown) => {
+                let what = judgement.unknown(hit).unwrap_or("a name has more than one way to be split over its captures");
+                tally.unknown(hit, format!("rule {}: {what}, so it does not apply", hit.rule.name));
+            }
+            (EffectKind::Allow, Truth::No) => tally.miss(hit, self.why_missed(hit, &judgement)),
+            (EffectKind::Deny, Truth::Yes | Truth::Unknown) => {
+                tally.deny(hit);
+                if let Some(what) = judgement.unknown(hit) {
+                    tally.note(format!("rule {}: {what}, so it applies", hit.rule.name));
+                } else if ambiguous {
+                    let what = "a name has more than one way to be split over its captures, so it applies to all of them";
+                    tally.note(format!("rule {}: {what}", hit.rule.name));
+                }
+            }
+            (EffectKind::Deny, Truth::No) => {}
+        }
+    }
+
+    fn judge(&self, hit: &Hit<'_>, resource: &Resource) -> Judgement {
+        let to = hit.found.map_or(Truth::Yes, |found| self.holds_now(found));
+        let to = to.and(|| if hit.line.doubt == Doubt::Unreadable { Truth::Unknown } else { Truth::Yes });
+        let when = hit.rule.when.as_ref().map_or(Truth::Yes, |when| when.truth(self.context, self.at));
+        // What is settled needs no look at the exceptions.
+        let settled = to == Truth::No || when == Truth::No;
+        let except = if settled { Truth::No } else { self.excepted(hit, resource) };
+        Judgement { to, when, except }
+    }
+
+    /// Whether maps hold that may: what they need may be unknown, and a second factor may have grown too old.
+    fn holds_now(&self, found: &Match) -> Truth {
+        let fresh = Truth::of(found.fresh_until.is_none_or(|end| self.at < end));
+        fresh.and(|| if found.certain { Truth::Yes } else { Truth::Unknown })
     }
 
     /// Whether one of the rule's exceptions holds. Where it is not known what the captures stand for, one with captures
     /// is not known to hold either.
-    fn excepted(&self, way: &Way<'_>, captures: Option<&Bindings>) -> Truth {
-        let nothing = Bindings::new();
-        let mut any = Truth::No;
-        for exception in &self.rule.except {
-            let truth = match captures {
-                Some(captures) => self.holds(exception, way, captures),
-                None if exception.has_captures() => Truth::Unknown,
-                None => self.holds(exception, way, &nothing),
-            };
-            match truth {
-                Truth::Yes => return Truth::Yes,
-                Truth::Unknown => any = Truth::Unknown,
-                Truth::No => {}
-            }
-        }
-        any
+    fn excepted(&self, hit: &Hit<'_>, resource: &Resource) -> Truth {
+        let unreadable = hit.line.doubt == Doubt::Unreadable;
+        Truth::any(
+            hit.rule.except.iter().map(|exception| {
+                if unreadable && exception.has_captures() { Truth::Unknown } else { self.holds(exception, hit, resource) }
+            }),
+        )
     }
 
-    fn holds(&self, exception: &Exception, way: &Way<'_>, captures: &Bindings) -> Truth {
-        let all = match self.seen {
-            Some(seen) => together(&exception.all, seen, captures),
-            None if exception.all.is_empty() => [Splits::All(vec![captures.clone()])].into(),
+    fn holds(&self, exception: &Exception, hit: &Hit<'_>, resource: &Resource) -> Truth {
+        let seen = match self.standing {
+            Some(standing) => &standing.seen,
+            None if exception.all.is_empty() => return self.reaches(exception, hit.user, &[&hit.line.captures], resource),
             None => return Truth::No,
         };
-        let named = names_somebody_elses(&exception.all);
-        let user = if named { self.seen.and_then(|seen| seen.user.as_ref()) } else { way.user };
-        let mut any = Truth::No;
-        for splits in all {
-            match self.reaches(exception, &Way { splits, user }) {
-                Truth::Yes => return Truth::Yes,
-                Truth::Unknown => any = Truth::Unknown,
-                Truth::No => {}
-            }
+        let user = if names_somebody_elses(&exception.all) { seen.user.as_ref() } else { hit.user };
+        if exception.all.iter().all(|conditions| conditions.captures().next().is_none()) {
+            let all = exception.all.iter().fold(Truth::Yes, |all, conditions| all.and(|| conditions.truth(seen, self.at).0));
+            return all.and(|| self.reaches(exception, user, &[&hit.line.captures], resource));
         }
-        any
+        Truth::any(together(&exception.all, seen, &hit.line.captures).into_iter().map(|found| {
+            self.holds_now(&found).and(|| match &found.splits {
+                Splits::All(splits) => self.reaches(exception, user, &splits.iter().collect::<Vec<_>>(), resource),
+                Splits::Unknown => may_reach(exception, resource),
+            })
+        }))
     }
 
-    /// Whether an exception that means who asks covers the resource too.
-    fn reaches(&self, exception: &Exception, way: &Way<'_>) -> Truth {
-        let patterns: Vec<Option<&Pattern>> =
-            if exception.repository.is_empty() { vec![None] } else { exception.repository.iter().map(Some).collect() };
-        let mut any = Truth::No;
-        for pattern in patterns {
-            let truth = match &way.splits {
-                Splits::Unknown => match (pattern, self.resource) {
-                    (Some(pattern), Resource::Repository(name)) if !pattern.may_match(name) => Truth::No,
-                    (Some(_) | None, _) => Truth::Unknown,
-                },
-                Splits::All(splits) => {
-                    let valid: Vec<_> = splits
-                        .iter()
-                        .map(|captures| self.values(way, captures))
-                        .filter(|values| pattern.is_none_or(|pattern| pattern.binds(values)))
-                        .collect();
-                    let covered = valid.iter().any(|values| pattern.is_none() || self.covers(pattern, values));
-                    match (covered, valid.len()) {
-                        (false, _) => Truth::No,
-                        (true, 1) => Truth::Yes,
-                        (true, _) => Truth::Unknown,
-                    }
+    /// Whether an exception that means who asks covers the resource too, where its captures stand for one of these.
+    fn reaches(&self, exception: &Exception, user: Option<&PathComponent>, splits: &[&Bindings], resource: &Resource) -> Truth {
+        if exception.repository.is_empty() {
+            return if splits.len() > 1 { Truth::Unknown } else { Truth::of(!splits.is_empty()) };
+        }
+        Truth::any(exception.repository.iter().map(|pattern| {
+            let values = |captures| Values { user, captures, reserved: &self.policy.reserved };
+            let valid: Vec<Pattern> = splits.iter().filter_map(|captures| pattern.filled(&values(captures))).collect();
+            let covered = match resource {
+                Resource::Repository(name) => {
+                    let segments: Vec<&str> = name.segments().collect();
+                    valid.iter().any(|filled| filled.covers(&segments, &self.policy.reserved))
                 }
+                Resource::Catalog => false,
             };
-            match truth {
-                Truth::Yes => return Truth::Yes,
-                Truth::Unknown => any = Truth::Unknown,
-                Truth::No => {}
+            match (covered, valid.len()) {
+                (false, _) => Truth::No,
+                (true, 1) => Truth::Yes,
+                (true, _) => Truth::Unknown,
             }
-        }
-        any
+        }))
     }
 
-    fn covers(&self, pattern: Option<&Pattern>, values: &Values<'_>) -> bool {
-        match (pattern, self.resource) {
-            (Some(pattern), Resource::Repository(name)) => pattern.matches(name, values),
-            (None, Resource::Catalog) => true,
-            (Some(_), Resource::Catalog) | (None, Resource::Repository(_)) => false,
-        }
+    /// The next moment at which time changes something about a rule.
+    fn next_change(&self, rule: &Rule) -> Option<Timestamp> {
+        let when = rule.when.as_ref().and_then(|when| when.next_change(self.context, self.at));
+        let factor = match self.standing.map(|standing| standing.seen.second_factor) {
+            Some(SecondFactor::Used(used)) => rule
+                .conditions()
+                .filter_map(|conditions| conditions.mfa)
+                .map(|within| used.plus(i64::try_from(within.as_seconds()).unwrap_or(i64::MAX)))
+                .filter(|end| *end > self.at)
+                .min(),
+            Some(SecondFactor::Unknown | SecondFactor::Absent) | None => None,
+        };
+        when.into_iter().chain(factor).min()
     }
 
-    fn values<'v>(&'v self, way: &Way<'v>, captures: &'v Bindings) -> Values<'v> {
-        Values { user: way.user, captures, reserved: &self.policy.reserved }
+    fn why_missed(&self, hit: &Hit<'_>, judgement: &Judgement) -> WhyMissed {
+        let when = hit.rule.when.as_ref();
+        match judgement {
+            Judgement { to: Truth::No, .. } => WhyMissed::SecondFactor,
+            Judgement { when: Truth::No, .. } if when.is_some_and(|when| !when.serves(self.context)) => WhyMissed::Service,
+            Judgement { when: Truth::No, .. } if when.is_some_and(|when| when.is_elsewhere(self.context)) => WhyMissed::Address,
+            Judgement { when: Truth::No, .. } => WhyMissed::Time(when.and_then(|when| when.next_change(self.context, self.at))),
+            Judgement { .. } => WhyMissed::Exception,
+        }
     }
 }
 
-impl Said {
-    fn note(&mut self, rule: &Rule, what: &str) {
-        let note = format!("rule {}: {what}", rule.name);
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
+impl Judgement {
+    fn applies(&self) -> Truth {
+        let unless = match self.except {
+            Truth::Yes => Truth::No,
+            Truth::No => Truth::Yes,
+            Truth::Unknown => Truth::Unknown,
+        };
+        self.to.and(|| self.when).and(|| unless)
+    }
+
+    /// What is not known.
+    fn unknown(&self, hit: &Hit<'_>) -> Option<&'static str> {
+        match self {
+            Self { to: Truth::Unknown, .. } if hit.line.doubt == Doubt::Unreadable => {
+                Some("whether it means one of the groups is not known")
+            }
+            Self { to: Truth::Unknown, .. } => Some("a claim or the second factor is not known"),
+            Self { when: Truth::Unknown, .. } => Some("the client's address is not known"),
+            Self { except: Truth::Unknown, .. } => Some("whether an exception holds is not known"),
+            Self { .. } => None,
         }
     }
+}
+
+/// Whether an exception could cover the resource, whatever its captures stand for.
+fn may_reach(exception: &Exception, resource: &Resource) -> Truth {
+    let could = match resource {
+        Resource::Repository(name) if !exception.repository.is_empty() => {
+            exception.repository.iter().any(|pattern| pattern.could_match(name, &BTreeSet::new()))
+        }
+        Resource::Repository(_) => true,
+        Resource::Catalog => exception.repository.is_empty(),
+    };
+    if could { Truth::Unknown } else { Truth::No }
 }
 
 /// What all rules say about one scope.
@@ -222,22 +256,34 @@ impl Said {
 struct Tally<'a> {
     allowed: Vec<(ActionSet, &'a Rule)>,
     denied: Vec<(ActionSet, &'a Rule)>,
+    tagged: Vec<(ActionSet, &'a Rule)>,
     unknown: Vec<(ActionSet, String)>,
+    missed: Vec<Missed>,
     notes: Vec<String>,
 }
 
 impl<'a> Tally<'a> {
-    fn add(&mut self, rule: &'a Rule, said: Said) {
-        if !said.actions.is_empty() {
-            match rule.kind {
-                EffectKind::Allow => self.allowed.push((said.actions, rule)),
-                EffectKind::Deny => self.denied.push((said.actions, rule)),
-            }
+    fn allow(&mut self, hit: &Hit<'a>) {
+        say(&mut self.allowed, hit);
+    }
+
+    fn deny(&mut self, hit: &Hit<'a>) {
+        say(if hit.rule.tags.is_empty() { &mut self.denied } else { &mut self.tagged }, hit);
+    }
+
+    fn unknown(&mut self, hit: &Hit<'a>, note: String) {
+        self.unknown.push((hit.line.actions, note.clone()));
+        self.note(note);
+    }
+
+    fn miss(&mut self, hit: &Hit<'a>, why: WhyMissed) {
+        self.missed.push(Missed { actions: hit.line.actions, rule: hit.rule.name.clone(), why });
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
         }
-        if let (false, Some(note)) = (said.unknown.is_empty(), said.notes.first()) {
-            self.unknown.push((said.unknown, note.clone()));
-        }
-        self.notes.extend(said.notes);
     }
 
     fn grant(self, scope: &ResourceScope) -> Grant {
@@ -247,20 +293,24 @@ impl<'a> Tally<'a> {
             Resource::Repository(_) => scope.actions & ActionSet::REPOSITORY,
             Resource::Catalog => scope.actions & ActionSet::CATALOG,
         };
-        let union = |some: &[(ActionSet, &Rule)]| some.iter().fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions);
-        let permitted = union(&self.allowed) - union(&self.denied);
-        let granted = asked & permitted;
-        let by =
-            |action| self.allowed.iter().filter(move |(actions, _)| actions.contains(action)).map(|(_, rule)| rule.name.clone()).collect();
+        let granted = asked & (union(&self.allowed) - union(&self.denied));
+        let allowing = |action| self.allowed.iter().filter(move |(actions, _)| actions.contains(action)).map(|(_, rule)| *rule);
         Grant {
             requested: scope.clone(),
             granted,
-            granted_by: granted.iter().map(|action| (action, by(action))).collect(),
+            granted_by: granted.iter().map(|action| (action, allowing(action).map(|rule| rule.name.clone()).collect())).collect(),
             refused: (asked - granted).iter().map(|action| (action, self.refusal(action))).collect(),
-            lives: granted.iter().map(|action| (action, Life { longest: None, service: true })).collect(),
-            denied_tags: Vec::new(),
+            lives: granted.iter().map(|action| (action, life(action, allowing(action)))).collect(),
+            denied_tags: granted.iter().filter_map(|action| self.denied_tags(action)).collect(),
+            missed: self.missed,
             notes: self.notes,
         }
+    }
+
+    fn denied_tags(&self, action: Action) -> Option<(Action, Vec<String>)> {
+        let rules = self.tagged.iter().filter(|(actions, _)| actions.contains(action));
+        let tags: BTreeSet<&String> = rules.flat_map(|(_, rule)| &rule.tags).collect();
+        (!tags.is_empty()).then(|| (action, tags.into_iter().cloned().collect()))
     }
 
     fn refusal(&self, action: Action) -> RefusedBy {
@@ -272,4 +322,24 @@ impl<'a> Tally<'a> {
             (None, None) => RefusedBy::NoRule,
         }
     }
+}
+
+/// Adds what a line says; the lines of one rule come one after another.
+fn say<'a>(said: &mut Vec<(ActionSet, &'a Rule)>, hit: &Hit<'a>) {
+    match said.last_mut() {
+        Some((actions, rule)) if std::ptr::eq(*rule, hit.rule) => *actions |= hit.line.actions,
+        Some(_) | None => said.push((hit.line.actions, hit.rule)),
+    }
+}
+
+fn union(some: &[(ActionSet, &Rule)]) -> ActionSet {
+    some.iter().fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions)
+}
+
+/// The longest of what these rules say.
+fn life<'a>(action: Action, rules: impl Iterator<Item = &'a Rule>) -> Life {
+    rules.fold(Life::default(), |life, rule| match rule.ttl.of(action) {
+        Some(own) => Life { longest: life.longest.max(Some(own)), ..life },
+        None => Life { service: true, ..life },
+    })
 }

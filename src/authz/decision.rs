@@ -32,6 +32,8 @@ pub struct Grant {
     pub lives: Vec<(Action, Life)>,
     /// Tags that denies close, as globs in their order, by granted action; for registries that enforce them.
     pub denied_tags: Vec<(Action, Vec<String>)>,
+    /// Rules that allow something here to who asks, and would do so under other circumstances.
+    pub missed: Vec<Missed>,
     /// What an operator should know, as a rule that could not be told to apply.
     pub notes: Vec<String>,
 }
@@ -43,6 +45,45 @@ pub struct Life {
     pub longest: Option<Period>,
     /// Whether a rule without `ttl` grants it too, so that the service's life counts.
     pub service: bool,
+}
+
+/// A rule that means who asks and what is asked for, and does not apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// What it allows.
+    pub actions: ActionSet,
+    /// Which rule.
+    pub rule: RuleName,
+    /// What stands in its way.
+    pub why: WhyMissed,
+}
+
+/// What stands in the way of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyMissed {
+    /// It is not its time; it comes at this moment, where it comes at all.
+    Time(Option<Timestamp>),
+    /// The client comes from somewhere else.
+    Address,
+    /// It is for other services.
+    Service,
+    /// There was no second factor, or it is too old.
+    SecondFactor,
+    /// One of its exceptions holds.
+    Exception,
+}
+
+impl fmt::Display for WhyMissed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(Some(next)) => write!(f, "at this time it does not hold; it does from {}", next.rfc3339()),
+            Self::Time(None) => f.write_str("its time is over"),
+            Self::Address => f.write_str("the client's address is none of its `source`"),
+            Self::Service => f.write_str("it is for other services"),
+            Self::SecondFactor => f.write_str("the login had no second factor, or one that is too old: log in again with it"),
+            Self::Exception => f.write_str("one of its exceptions holds"),
+        }
+    }
 }
 
 /// Why an action is not granted.

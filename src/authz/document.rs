@@ -1,6 +1,7 @@
 //! The rule file as it is written: which keys stand where, with their places. What they mean is for `compile`.
 
 mod read;
+mod when;
 mod who;
 
 use crate::source::{Diagnostics, Located, Place, SourceFile};
@@ -13,6 +14,10 @@ pub(super) type Text = Located<String>;
 pub(super) struct Document {
     /// `realm`
     pub(super) realm: Option<Text>,
+    /// `timezone`
+    pub(super) timezone: Option<Text>,
+    /// Keys that are there, of those that a file with `within` may not have.
+    pub(super) general: Vec<Text>,
     /// `reserved`, which may be there and empty.
     pub(super) reserved: Option<Vec<Text>>,
     /// `roles`
@@ -47,8 +52,44 @@ pub(super) struct RuleText {
     pub(super) words: Vec<Text>,
     /// `repository`; empty where it is not there.
     pub(super) repository: Vec<Text>,
+    /// Whether `repository` is missing because its key is misspelt, which is said already.
+    pub(super) misspelt: bool,
     /// `except`
     pub(super) except: Vec<Choice>,
+    /// `when`
+    pub(super) when: Option<WhenText>,
+    /// `ttl`: each action with its life; a life for all of them has no action.
+    pub(super) ttl: Vec<(Option<Text>, Text)>,
+    /// `tags`; empty where it is not there.
+    pub(super) tags: Vec<Text>,
+}
+
+/// `when`; every key that is there has to hold.
+#[derive(Debug, Default)]
+pub(super) struct WhenText {
+    /// `services`
+    pub(super) services: Vec<Text>,
+    /// `source`
+    pub(super) source: Vec<Text>,
+    /// `from`
+    pub(super) from: Option<Text>,
+    /// `until`
+    pub(super) until: Option<Text>,
+    /// `weekly`
+    pub(super) weekly: Option<WeeklyText>,
+}
+
+/// `weekly`
+#[derive(Debug, Default)]
+pub(super) struct WeeklyText {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// `days`; empty where it is not there.
+    pub(super) days: Vec<Text>,
+    /// `from`
+    pub(super) from: Option<Text>,
+    /// `until`
+    pub(super) until: Option<Text>,
 }
 
 /// `allow` or `deny`.
@@ -95,11 +136,16 @@ pub(super) struct WhoText {
     pub(super) provider: Vec<Text>,
     /// `realm`
     pub(super) realm: Vec<Text>,
+    /// `claims`: each claim with its values.
+    pub(super) claims: Vec<(Text, Vec<Text>)>,
+    /// `mfa: {within}`
+    pub(super) mfa: Option<Text>,
 }
 
 impl WhoText {
     fn is_empty(&self) -> bool {
-        self.user.is_empty() && self.group.is_empty() && self.provider.is_empty() && self.realm.is_empty()
+        let names = [&self.user, &self.group, &self.provider, &self.realm];
+        names.iter().all(|names| names.is_empty()) && self.claims.is_empty() && self.mfa.is_none()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Patterns over repository names, a segment at a time, anchored at both ends.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::binding::{Bindings, Fold, covers};
-use super::piece::{PatternError, Piece, captures, cut_plain};
+use super::piece::{PatternError, Piece, captures, cut_plain, shown};
 use crate::registry::{PathComponent, RepositoryName};
 
 /// First segments that no value of a capture may take.
@@ -23,6 +24,8 @@ enum Segment {
     Any,
     /// One segment.
     One(Vec<Piece>),
+    /// One segment in which values took the place of captures: where it opens a name, that may not be a reserved word.
+    Filled(Vec<Piece>),
 }
 
 /// What the names between braces stand for.
@@ -66,28 +69,58 @@ impl Pattern {
         self.opening().is_some()
     }
 
-    /// Whether it covers the name. A capture without a value, or with a reserved one that opens the pattern, covers nothing.
-    pub(super) fn matches(&self, name: &RepositoryName, values: &Values<'_>) -> bool {
-        self.binds(values)
-            && self.lay_over(name, |pieces, segment, first| {
-                let filled = pieces.iter().any(|piece| matches!(piece, Piece::Capture(_)));
-                if filled && first && values.reserved.contains(segment) {
-                    return false;
+    /// With values in the place of its captures; `None` where one has no value that may stand there.
+    pub(super) fn filled(&self, values: &Values<'_>) -> Option<Self> {
+        if !self.binds(values) {
+            return None;
+        }
+        let fill = |segment: &Segment| {
+            if segment.captures().next().is_none() {
+                return Some(segment.clone());
+            }
+            let mut filled = Vec::new();
+            for piece in segment.pieces() {
+                let piece = match piece {
+                    Piece::Capture(name) => Piece::Text(values.get(name)?.as_str().into()),
+                    Piece::Text(_) | Piece::Star => piece.clone(),
+                };
+                match (filled.last_mut(), piece) {
+                    (Some(Piece::Text(before)), Piece::Text(text)) => *before = format!("{before}{text}").into(),
+                    (_, piece) => filled.push(piece),
                 }
-                segment_matches(pieces, segment, values)
-            })
+            }
+            Some(Segment::Filled(filled))
+        };
+        self.0.iter().map(fill).collect::<Option<_>>().map(Self)
     }
 
-    /// Whether some values of its captures would let it cover the name.
-    pub(super) fn may_match(&self, name: &RepositoryName) -> bool {
-        self.lay_over(name, |pieces, segment, _| covers(pieces, segment, Fold::Exact))
+    /// With `*` in the place of its captures: covers what some values would let it cover.
+    pub(super) fn loosened(&self) -> Self {
+        let loosen = |piece: &Piece| match piece {
+            Piece::Capture(_) => Piece::Star,
+            Piece::Text(_) | Piece::Star => piece.clone(),
+        };
+        let segments = self.0.iter().map(|segment| match segment {
+            Segment::Any => Segment::Any,
+            Segment::One(pieces) | Segment::Filled(pieces) => Segment::One(pieces.iter().map(loosen).collect()),
+        });
+        Self(segments.collect())
+    }
+
+    /// Whether a pattern without captures covers the segments of a name.
+    pub(super) fn covers(&self, name: &[&str], reserved: &Reserved) -> bool {
+        self.lay_over(name, |segment, text, first| match segment {
+            Segment::Filled(pieces) => !(first && reserved.contains(text)) && covers(pieces, text, Fold::Exact),
+            Segment::One(pieces) => covers(pieces, text, Fold::Exact),
+            Segment::Any => true,
+        })
     }
 
     /// Whether some values that are not reserved would let it cover the name.
     pub(super) fn could_match(&self, name: &RepositoryName, reserved: &Reserved) -> bool {
-        self.lay_over(name, |pieces, segment, first| {
-            let taken = first && captures(pieces).next().is_some() && reserved.contains(segment);
-            !taken && covers(pieces, segment, Fold::Exact)
+        self.lay_over(&name.segments().collect::<Vec<_>>(), |segment, text, first| {
+            let taken = first && segment.captures().next().is_some() && reserved.contains(text);
+            !taken && covers(segment.pieces(), text, Fold::Exact)
         })
     }
 
@@ -99,15 +132,33 @@ impl Pattern {
                 .is_none_or(|mut names| names.all(|name| values.get(name).is_some_and(|value| !values.reserved.contains(value.as_str()))))
     }
 
-    /// The one first segment of every name that it covers; `None` where there may be several.
-    pub(super) fn first_segment(&self) -> Option<&str> {
-        match self.0.first() {
-            Some(Segment::One(pieces)) => match pieces.as_slice() {
-                [Piece::Text(text)] => Some(text),
-                _ => None,
-            },
-            Some(Segment::Any) | None => None,
-        }
+    /// The literal segments with which every name that it covers begins, joined by slashes.
+    pub(super) fn literal_start(&self) -> String {
+        let literal = self.0.iter().map_while(|segment| match segment.pieces() {
+            [Piece::Text(text)] => Some(&**text),
+            _ => None,
+        });
+        literal.collect::<Vec<_>>().join("/")
+    }
+
+    /// Whether every name that it covers, whatever its captures stand for, lies inside `fence`, which is literal segments
+    /// and perhaps a `**` at their end.
+    pub(super) fn lies_inside(&self, fence: &Self) -> bool {
+        let (literal, open) = match fence.0.split_last() {
+            Some((Segment::Any, literal)) => (literal, true),
+            _ => (fence.0.as_slice(), false),
+        };
+        self.0.starts_with(literal) && (open || self.0.len() == literal.len())
+    }
+
+    /// Whether it can be a fence for [`Pattern::lies_inside`].
+    pub(super) fn is_fence(&self) -> bool {
+        let literal = match self.0.split_last() {
+            Some((Segment::Any, literal)) => literal,
+            _ => self.0.as_slice(),
+        };
+        !literal.is_empty()
+            && literal.iter().all(|segment| matches!(segment, Segment::One(pieces) if matches!(pieces.as_slice(), [Piece::Text(_)])))
     }
 
     /// Whether everything is covered: `**`.
@@ -121,8 +172,7 @@ impl Pattern {
         first.captures().next().map(|_| first.captures())
     }
 
-    fn lay_over(&self, name: &RepositoryName, covers: impl Fn(&[Piece], &str, bool) -> bool) -> bool {
-        let names: Vec<&str> = name.segments().collect();
+    fn lay_over(&self, names: &[&str], covers: impl Fn(&Segment, &str, bool) -> bool) -> bool {
         // Positions in the pattern and in the name, and where to go on when the last `**` takes one segment more.
         let (mut at, mut reached) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
@@ -134,12 +184,12 @@ impl Pattern {
                     at += 1;
                     continue;
                 }
-                (Some(Segment::One(pieces)), Some(segment)) if covers(pieces, segment, reached == 0) => {
+                (Some(segment), Some(name)) if covers(segment, name, reached == 0) => {
                     at += 1;
                     reached += 1;
                     continue;
                 }
-                (Some(Segment::One(_)) | None, _) => {}
+                (Some(_) | None, _) => {}
             }
             match retry {
                 Some((star, taken)) if taken < names.len() => {
@@ -149,6 +199,22 @@ impl Pattern {
                 Some(_) | None => return false,
             }
         }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, segment) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("/")?;
+            }
+            match segment {
+                Segment::Any => f.write_str("**")?,
+                Segment::One(pieces) | Segment::Filled(pieces) => f.write_str(&shown(pieces))?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -179,11 +245,14 @@ impl Segment {
     }
 
     fn captures(&self) -> impl Iterator<Item = &Arc<str>> {
-        let pieces = match self {
+        captures(self.pieces())
+    }
+
+    fn pieces(&self) -> &[Piece] {
+        match self {
             Self::Any => &[],
-            Self::One(pieces) => pieces.as_slice(),
-        };
-        captures(pieces)
+            Self::One(pieces) | Self::Filled(pieces) => pieces,
+        }
     }
 }
 
@@ -200,18 +269,6 @@ fn can_stand(text: &str, whole: bool, may_be_host: bool) -> bool {
     })
 }
 
-/// One segment, with captured values as plain text. At most one capture stands in it.
-fn segment_matches(pieces: &[Piece], segment: &str, values: &Values<'_>) -> bool {
-    let filled = |piece: &Piece| match piece {
-        Piece::Capture(name) => values.get(name).map(|value| Piece::Text(value.as_str().into())),
-        Piece::Text(_) | Piece::Star => Some(piece.clone()),
-    };
-    if captures(pieces).next().is_none() {
-        return covers(pieces, segment, Fold::Exact);
-    }
-    pieces.iter().map(filled).collect::<Option<Vec<_>>>().is_some_and(|pieces| covers(&pieces, segment, Fold::Exact))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +278,9 @@ mod tests {
         let value: PathComponent = value.parse().unwrap();
         let captures = Bindings::from([(Arc::from("team"), value.clone())]);
         let reserved = reserved.iter().map(ToString::to_string).collect();
-        pattern.matches(&name.parse().unwrap(), &Values { user: Some(&value), captures: &captures, reserved: &reserved })
+        let name: RepositoryName = name.parse().unwrap();
+        let filled = pattern.filled(&Values { user: Some(&value), captures: &captures, reserved: &reserved });
+        filled.is_some_and(|filled| filled.covers(&name.segments().collect::<Vec<_>>(), &reserved))
     }
 
     fn check(pattern: &str, name: &str, expected: bool) {

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::alias::{Aliases, Renamed};
 use super::allowance::Allowance;
 use super::binding::Bindings;
+use super::binding::Splits;
+use super::cache::Standings;
 use super::decision::Decision;
 use super::environment::{Environment, Realms};
-use super::index::Index;
 use super::pattern::Reserved;
-use super::rule::{EffectKind, Roles, Rule, Splits};
+use super::rule::{EffectKind, Roles, Rule};
 use super::seen::{Seen, SeenGroup};
+use super::standing::{Meanings, Sorted, Standing};
 use super::{compile, decide};
 use crate::authn::identity::{Group, Identity, Principal};
 use crate::clock::Timestamp;
@@ -55,7 +57,8 @@ pub struct Named {
 #[derive(Debug)]
 pub struct Policy {
     pub(super) rules: Vec<Rule>,
-    pub(super) index: Index,
+    pub(super) sorted: Sorted,
+    pub(super) standings: Standings,
     pub(super) roles: Roles,
     pub(super) reserved: Reserved,
     pub(super) aliases: Aliases,
@@ -77,14 +80,13 @@ impl Policy {
         compile::compile(sources, environment)
     }
 
-    /// What of the request this principal may have, and why. Nothing in the context changes it until rules may depend on
-    /// time, source or service.
-    pub fn decide(&self, principal: &Principal, scopes: &[ResourceScope], _context: &Context<'_>) -> Decision {
-        let seen = match principal {
+    /// What of the request this principal may have, and why.
+    pub fn decide(&self, principal: &Principal, scopes: &[ResourceScope], context: &Context<'_>) -> Decision {
+        let standing = match principal {
             Principal::Anonymous => None,
-            Principal::Identified(identity) => Some(self.see(identity)),
+            Principal::Identified(identity) => Some(self.standing(identity)),
         };
-        decide::decide(self, seen.as_ref(), scopes)
+        decide::decide(self, standing.as_deref(), scopes, context)
     }
 
     /// Those of the identity's groups that some rule can match, as rules see them.
@@ -95,11 +97,11 @@ impl Policy {
             if !conditions.groups.is_empty() && conditions.whose.means(&seen) {
                 let nothing = Bindings::new();
                 for pattern in &conditions.groups {
-                    let covered = |group: &&SeenGroup<'_>| match pattern.splits(group, seen.ignore_case, &nothing) {
+                    let covered = |group: &&SeenGroup| match pattern.splits(group, seen.ignore_case, &nothing) {
                         Splits::All(splits) => !splits.is_empty(),
                         Splits::Unknown => false,
                     };
-                    mentioned.extend(pattern.candidates(&seen).into_iter().filter(covered).map(|group| group.name.to_owned()));
+                    mentioned.extend(pattern.candidates(&seen).into_iter().filter(covered).map(|group| group.name.to_string()));
                 }
             }
         }
@@ -144,7 +146,12 @@ impl Policy {
         self.home.as_ref() == Some(&identity.realm)
     }
 
-    fn see<'a>(&'a self, identity: &'a Identity) -> Seen<'a> {
+    fn standing(&self, identity: &Arc<Identity>) -> Arc<Standing> {
+        let meanings = Meanings { rules: &self.rules, roles: &self.roles, reserved: &self.reserved };
+        self.standings.of(identity, || Standing::new(self.see(identity), &self.sorted, meanings))
+    }
+
+    fn see(&self, identity: &Identity) -> Seen {
         let ignore_case = self.realms.get(&identity.realm).copied().unwrap_or(false);
         Seen::new(identity, self.is_home(identity), ignore_case, &self.aliases)
     }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) use super::binding::Splits;
-use super::binding::{Bindings, Fold, splits};
+use super::binding::{Bindings, Fold, Splits, splits};
 use super::decision::RuleName;
 use super::dn::DnPattern;
 pub(super) use super::document::EffectKind;
 use super::pattern::{Pattern, Reserved};
 use super::piece::{Piece, captures};
 use super::seen::{GroupDn, Seen, SeenGroup};
-use crate::authn::identity::Kind;
-use crate::registry::{ActionSet, PathComponent, Resource};
+use super::truth::Truth;
+use super::when::When;
+use crate::authn::identity::{Kind, SecondFactor};
+use crate::clock::Timestamp;
+use crate::registry::{Action, ActionSet, Resource};
+use crate::source::{Period, Place};
 
 /// Named sets of actions.
 pub(super) type Roles = BTreeMap<String, ActionSet>;
@@ -21,20 +24,58 @@ pub(super) type Roles = BTreeMap<String, ActionSet>;
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: RuleName,
+    /// Which of the files it stands in, and where.
+    pub(super) file: usize,
+    pub(super) place: Place,
     pub(super) kind: EffectKind,
     pub(super) effect: Effect,
     pub(super) to: Who,
     pub(super) target: Target,
     pub(super) except: Vec<Exception>,
+    pub(super) when: Option<When>,
+    pub(super) ttl: Ttl,
+    /// Globs over tags; a deny that has some takes nothing away and is emitted for the registry to enforce.
+    pub(super) tags: Vec<String>,
 }
 
 /// Which actions a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Effect {
     /// Those that it names.
     pub(super) actions: ActionSet,
     /// Captures that name a role.
     pub(super) roles: Vec<Arc<str>>,
+}
+
+/// How long what a rule allows may live, by action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ttl {
+    pub(super) pull: Option<Period>,
+    pub(super) push: Option<Period>,
+    pub(super) delete: Option<Period>,
+    /// The catalogue.
+    pub(super) all: Option<Period>,
+}
+
+impl Ttl {
+    pub(super) const fn of(self, action: Action) -> Option<Period> {
+        match action {
+            Action::Pull => self.pull,
+            Action::Push => self.push,
+            Action::Delete => self.delete,
+            Action::All => self.all,
+        }
+    }
+
+    pub(super) fn set(&mut self, action: Action, life: Period) {
+        let kept = match action {
+            Action::Pull => &mut self.pull,
+            Action::Push => &mut self.push,
+            Action::Delete => &mut self.delete,
+            Action::All => &mut self.all,
+        };
+        *kept = Some(life);
+    }
 }
 
 /// On what.
@@ -74,6 +115,10 @@ pub(super) struct Conditions {
     pub(super) users: Vec<Vec<Piece>>,
     /// Any of them, or empty.
     pub(super) groups: Vec<GroupPattern>,
+    /// Every claim with its values, of which any will do.
+    pub(super) claims: Vec<(String, Vec<String>)>,
+    /// A second factor no older than this.
+    pub(super) mfa: Option<Period>,
 }
 
 /// Whose users and groups a map means.
@@ -94,42 +139,45 @@ pub(super) enum GroupPattern {
     Dn(DnPattern),
 }
 
-/// One way in which a rule concerns who asks.
-#[derive(Debug)]
-pub(super) struct Way<'a> {
-    /// What its captures stand for.
+/// One way in which maps hold for who asks, or may hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Match {
+    /// What the captures stand for.
     pub(super) splits: Splits,
-    /// What `{user}` stands for.
-    pub(super) user: Option<&'a PathComponent>,
+    /// Whether nothing else that the maps need is unknown.
+    pub(super) certain: bool,
+    /// The moment at which the second factor grows too old; `None` where none is needed or nothing is known of one.
+    pub(super) fresh_until: Option<Timestamp>,
 }
 
 impl Rule {
-    /// Whether it could be about this resource, whoever asks.
-    pub(super) fn may_concern(&self, resource: &Resource) -> bool {
-        match (&self.target, resource) {
-            (Target::Repositories(patterns), Resource::Repository(name)) => patterns.iter().any(|pattern| pattern.may_match(name)),
-            (Target::Catalog, Resource::Catalog) => true,
-            (Target::Repositories(_), Resource::Catalog) | (Target::Catalog, Resource::Repository(_)) => false,
-        }
-    }
-
-    /// The same where no capture may stand for a reserved word.
+    /// Whether it could be about this resource where no capture may stand for a reserved word.
     pub(super) fn could_concern(&self, resource: &Resource, reserved: &Reserved) -> bool {
         match (&self.target, resource) {
             (Target::Repositories(patterns), Resource::Repository(name)) => {
                 patterns.iter().any(|pattern| pattern.could_match(name, reserved))
             }
-            (Target::Repositories(_) | Target::Catalog, _) => self.may_concern(resource),
+            (Target::Catalog, Resource::Catalog) => true,
+            (Target::Repositories(_), Resource::Catalog) | (Target::Catalog, Resource::Repository(_)) => false,
         }
     }
 
     /// Every map in it, those of `except` too.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &Conditions> {
-        let to = match &self.to {
-            Who::Anyone | Who::Authenticated => &[],
-            Who::Any(choices) => choices.as_slice(),
-        };
-        to.iter().flatten().chain(self.except.iter().flat_map(|exception| &exception.all))
+        self.to.conditions().chain(self.except.iter().flat_map(|exception| &exception.all))
+    }
+
+    /// Whether time may change what it says.
+    pub(super) fn is_timed(&self) -> bool {
+        self.when.as_ref().is_some_and(When::is_timed) || self.conditions().any(|conditions| conditions.mfa.is_some())
+    }
+
+    /// Where it applies; nothing for the catalogue.
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        match &self.target {
+            Target::Repositories(patterns) => patterns,
+            Target::Catalog => &[],
+        }
     }
 }
 
@@ -150,22 +198,13 @@ impl Effect {
 }
 
 impl Who {
-    /// Every way in which it means who asks; none where it does not.
-    pub(super) fn ways<'a>(&self, seen: Option<&'a Seen<'_>>) -> Vec<Way<'a>> {
-        let nothing = || Splits::All(vec![Bindings::new()]);
-        let at_home = seen.filter(|seen| seen.at_home).and_then(|seen| seen.user.as_ref());
-        match (self, seen) {
-            (Self::Anyone, _) => vec![Way { splits: nothing(), user: at_home }],
-            (Self::Authenticated, Some(seen)) if seen.identity.kind == Kind::Person => vec![Way { splits: nothing(), user: at_home }],
-            (Self::Any(choices), Some(seen)) => choices
-                .iter()
-                .flat_map(|choice| {
-                    let user = if names_somebody_elses(choice) { seen.user.as_ref() } else { at_home };
-                    together(choice, seen, &Bindings::new()).into_iter().map(move |splits| Way { splits, user })
-                })
-                .collect(),
-            (Self::Authenticated | Self::Any(_), Some(_) | None) => Vec::new(),
-        }
+    /// Every map in it.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Conditions> {
+        let choices = match self {
+            Self::Anyone | Self::Authenticated => &[],
+            Self::Any(choices) => choices.as_slice(),
+        };
+        choices.iter().flatten()
     }
 }
 
@@ -174,10 +213,11 @@ pub(super) fn names_somebody_elses(choice: &[Conditions]) -> bool {
     choice.iter().any(|conditions| conditions.whose != Whose::Home)
 }
 
-/// Every way in which all of the maps hold.
-pub(super) fn together(all: &[Conditions], seen: &Seen<'_>, known: &Bindings) -> BTreeSet<Splits> {
-    let start = BTreeSet::from([Splits::All(vec![known.clone()])]);
-    all.iter().fold(start, |ways, conditions| if ways.is_empty() { ways } else { both(&ways, &conditions.ways(seen, known)) })
+/// Every way in which all of the maps hold, or may hold.
+pub(super) fn together(all: &[Conditions], seen: &Seen, known: &Bindings) -> BTreeSet<Match> {
+    let start = BTreeSet::from([Match { splits: Splits::All(vec![known.clone()]), certain: true, fresh_until: None }]);
+    all.iter()
+        .fold(start, |matches, conditions| if matches.is_empty() { matches } else { both(&matches, &conditions.matches(seen, known)) })
 }
 
 impl Exception {
@@ -195,36 +235,85 @@ impl Conditions {
         users.chain(self.groups.iter().flat_map(GroupPattern::captures))
     }
 
-    fn ways(&self, seen: &Seen<'_>, known: &Bindings) -> BTreeSet<Splits> {
+    /// Whether it holds, for a map without captures; the same as [`together`] says, and found without a search.
+    pub(super) fn truth(&self, seen: &Seen, at: Timestamp) -> (Truth, Option<Timestamp>) {
+        let nothing = Bindings::new();
+        let (factor, fresh_until) = self.factor(seen);
+        let factor = fresh_until.map_or(factor, |end| Truth::of(at < end));
+        let truth = Truth::of(self.whose.means(seen))
+            .and(|| {
+                let name = &*seen.username;
+                let covers = |glob: &Vec<Piece>| super::binding::covers(glob, name, Fold::of_realm(seen.ignore_case));
+                Truth::of(self.users.is_empty() || self.users.iter().any(covers))
+            })
+            .and(|| {
+                if self.groups.is_empty() {
+                    return Truth::Yes;
+                }
+                Truth::any(self.groups.iter().map(|pattern| match pattern {
+                    GroupPattern::Name(pieces) => match pieces.as_slice() {
+                        [Piece::Text(name)] => Truth::of(seen.has_group(name)),
+                        _ => pattern.truth(seen, &nothing),
+                    },
+                    GroupPattern::Dn(_) => pattern.truth(seen, &nothing),
+                }))
+            })
+            .and(|| self.claimed(seen))
+            .and(|| factor);
+        (truth, fresh_until)
+    }
+
+    fn matches(&self, seen: &Seen, known: &Bindings) -> BTreeSet<Match> {
         let mut ways = BTreeSet::new();
-        if !self.whose.means(seen) {
+        let (claimed, (factor, fresh_until)) = (self.claimed(seen), self.factor(seen));
+        if !self.whose.means(seen) || claimed == Truth::No || factor == Truth::No {
             return ways;
         }
-        ways.insert(Splits::All(vec![known.clone()]));
+        let certain = claimed == Truth::Yes && factor == Truth::Yes;
+        ways.insert(Match { splits: Splits::All(vec![known.clone()]), certain, fresh_until });
+        let bound = |splits: Splits| Match { splits, certain: true, fresh_until: None };
         if !self.users.is_empty() {
-            let (name, lower) = (seen.identity.username.as_str(), seen.ignore_case);
+            let (name, lower) = (&*seen.username, seen.ignore_case);
             let users = self.users.iter().map(|glob| splits(&[(glob, name)], Fold::of_realm(lower), lower, known));
-            ways = both(&ways, &users.filter(Splits::holds).collect());
+            ways = both(&ways, &users.filter(Splits::holds).map(bound).collect());
         }
         if !self.groups.is_empty() && !ways.is_empty() {
             let pairs = self.groups.iter().flat_map(|pattern| pattern.candidates(seen).into_iter().map(move |group| (pattern, group)));
             let groups = pairs.map(|(pattern, group)| pattern.splits(group, seen.ignore_case, known));
-            ways = both(&ways, &groups.filter(Splits::holds).collect());
+            ways = both(&ways, &groups.filter(Splits::holds).map(bound).collect());
         }
         ways
+    }
+
+    /// Whether every claim has one of its values; a claim that is missing is not known.
+    fn claimed(&self, seen: &Seen) -> Truth {
+        self.claims.iter().fold(Truth::Yes, |all, (claim, wanted)| {
+            all.and(|| match seen.claims.get(claim) {
+                None => Truth::Unknown,
+                Some(found) => Truth::of(found.iter().any(|value| wanted.contains(value))),
+            })
+        })
+    }
+
+    /// Whether a second factor was used, and until when it is fresh enough.
+    fn factor(&self, seen: &Seen) -> (Truth, Option<Timestamp>) {
+        let Some(within) = self.mfa else { return (Truth::Yes, None) };
+        match seen.second_factor {
+            SecondFactor::Unknown => (Truth::Unknown, None),
+            SecondFactor::Absent => (Truth::No, None),
+            SecondFactor::Used(when) => (Truth::Yes, Some(when.plus(i64::try_from(within.as_seconds()).unwrap_or(i64::MAX)))),
+        }
     }
 }
 
 impl Whose {
-    pub(super) fn means(&self, seen: &Seen<'_>) -> bool {
-        let identity = seen.identity;
+    pub(super) fn means(&self, seen: &Seen) -> bool {
         match self {
-            Self::Home => seen.at_home && identity.kind == Kind::Person,
+            Self::Home => seen.at_home && seen.kind == Kind::Person,
             Self::Named { realms, providers } => {
-                let named = providers.contains(&identity.provider);
+                let named = providers.contains(&seen.provider);
                 // A workload is meant only where its provider is named.
-                (named || (providers.is_empty() && identity.kind == Kind::Person))
-                    && (realms.is_empty() || realms.contains(&identity.realm))
+                (named || (providers.is_empty() && seen.kind == Kind::Person)) && (realms.is_empty() || realms.contains(&seen.realm))
             }
         }
     }
@@ -240,7 +329,7 @@ impl GroupPattern {
     }
 
     /// The groups that it may cover.
-    pub(super) fn candidates<'s>(&self, seen: &'s Seen<'_>) -> Vec<&'s SeenGroup<'s>> {
+    pub(super) fn candidates<'s>(&self, seen: &'s Seen) -> Vec<&'s SeenGroup> {
         match self {
             Self::Name(pieces) => match pieces.as_slice() {
                 [Piece::Text(name)] => seen.groups_called(name),
@@ -255,9 +344,9 @@ impl GroupPattern {
     }
 
     /// Every way in which it covers a group.
-    pub(super) fn splits(&self, group: &SeenGroup<'_>, ignore_case: bool, known: &Bindings) -> Splits {
+    pub(super) fn splits(&self, group: &SeenGroup, ignore_case: bool, known: &Bindings) -> Splits {
         match self {
-            Self::Name(pieces) => splits(&[(pieces, group.name)], Fold::of_realm(ignore_case), ignore_case, known),
+            Self::Name(pieces) => splits(&[(pieces, &group.name)], Fold::of_realm(ignore_case), ignore_case, known),
             Self::Dn(pattern) => match group.dn() {
                 GroupDn::Absent => Splits::All(Vec::new()),
                 GroupDn::Read(dn) => pattern.splits(dn, ignore_case, known),
@@ -265,6 +354,14 @@ impl GroupPattern {
                 GroupDn::Unreadable => Splits::Unknown,
             },
         }
+    }
+
+    /// Whether it covers one of the groups, for a pattern without captures.
+    fn truth(&self, seen: &Seen, nothing: &Bindings) -> Truth {
+        Truth::any(self.candidates(seen).into_iter().map(|group| match self.splits(group, seen.ignore_case, nothing) {
+            Splits::All(splits) => Truth::of(!splits.is_empty()),
+            Splits::Unknown => Truth::Unknown,
+        }))
     }
 }
 
@@ -279,13 +376,19 @@ impl Splits {
 }
 
 /// Every way in which one of each holds. Only one of the two binds anything new, which compiling has made sure of.
-fn both(some: &BTreeSet<Splits>, others: &BTreeSet<Splits>) -> BTreeSet<Splits> {
+fn both(some: &BTreeSet<Match>, others: &BTreeSet<Match>) -> BTreeSet<Match> {
     some.iter().flat_map(|one| others.iter().map(move |other| joined(one, other))).collect()
 }
 
-fn joined(one: &Splits, other: &Splits) -> Splits {
-    let (Splits::All(some), Splits::All(others)) = (one, other) else { return Splits::Unknown };
-    let join =
-        |left: &Bindings, right: &Bindings| left.iter().chain(right).map(|(name, value)| (Arc::clone(name), value.clone())).collect();
-    Splits::All(some.iter().flat_map(|left| others.iter().map(move |right| join(left, right))).collect())
+fn joined(one: &Match, other: &Match) -> Match {
+    let splits = match (&one.splits, &other.splits) {
+        (Splits::All(some), Splits::All(others)) => {
+            let join = |left: &Bindings, right: &Bindings| {
+                left.iter().chain(right).map(|(name, value)| (Arc::clone(name), value.clone())).collect()
+            };
+            Splits::All(some.iter().flat_map(|left| others.iter().map(move |right| join(left, right))).collect())
+        }
+        (_, _) => Splits::Unknown,
+    };
+    Match { splits, certain: one.certain && other.certain, fresh_until: one.fresh_until.into_iter().chain(other.fresh_until).min() }
 }

@@ -79,7 +79,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let config = args.config.as_deref().map(|path| read_config(path, talk)).transpose()?;
     let clock = Clock::system();
     let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
-    let policy = read_rules(args, config.as_ref(), &environment, talk)?;
+    let policy = read_rules(args, config.as_ref(), &environment)?;
     let principal = asker::principal(args, &policy, &environment.realms, talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
@@ -104,11 +104,11 @@ fn read_config(path: &Path, talk: &mut dyn Write) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn read_rules(args: &ExplainArgs, config: Option<&Config>, environment: &Environment, talk: &mut dyn Write) -> anyhow::Result<Policy> {
+fn read_rules(args: &ExplainArgs, config: Option<&Config>, environment: &Environment) -> anyhow::Result<Policy> {
     let Some(path) = args.rules.clone().or_else(|| config.map(Config::rules_file)) else { bail!("name a file with --config or --rules") };
     let file = SourceFile::load(&path).map_err(Diagnostics::from)?;
-    let (policy, warnings) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
-    write!(talk, "{warnings}")?;
+    // Warnings are for `narrows check`; they are in the way of an answer.
+    let (policy, _) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
     Ok(policy)
 }
 

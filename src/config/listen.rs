@@ -6,8 +6,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::document::Document;
-use super::network;
-use crate::source::{Diagnostics, Located, SourceFile};
+use crate::source::{Diagnostics, Located, SourceFile, parse_network};
 
 /// The addresses of a configuration, understood.
 pub(super) struct Listening {
@@ -120,7 +119,7 @@ fn proxies(document: &Document, file: &SourceFile, findings: &mut Diagnostics) -
     }
     let mut understood = Vec::new();
     for written in &document.trusted_proxies {
-        match network::parse(&written.value) {
+        match parse_network(&written.value) {
             Ok(network) if network.prefix_len() == 0 => findings.push(
                 file.error(written.place, format!("`{}` trusts everybody to say who the client is", written.value))
                     .hint("name the proxies' own addresses"),

@@ -68,7 +68,7 @@ fn yaml(message: String) -> Words {
 }
 
 /// The known word that a typing error most likely meant: at most a third of it differs.
-fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let (distance, word) = known.iter().map(|word| (distance(written, word), *word)).min()?;
     (distance * 3 <= word.chars().count().max(3)).then_some(word)
 }

@@ -1,12 +1,14 @@
 //! What a registry token says.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::rand;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 
 use super::signer::SignError;
 use crate::clock::Timestamp;
-use crate::registry::{ActionSet, Resource};
+use crate::registry::{Action, ActionSet, Resource};
 
 /// `iat` and `nbf` lie so far back, because zot and others give a clock that is ahead of theirs no leeway.
 const BACKDATED: i64 = 10;
@@ -27,7 +29,18 @@ pub struct Claims {
     /// `jti`.
     pub id: TokenId,
     /// `access`: what was granted.
-    pub access: Vec<(Resource, ActionSet)>,
+    pub access: Vec<Access>,
+}
+
+/// One entry of `access`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// On what.
+    pub resource: Resource,
+    /// What was granted on it.
+    pub actions: ActionSet,
+    /// Tags that stay closed, as globs by action: for the registry to enforce.
+    pub denied_tags: Vec<(Action, Vec<String>)>,
 }
 
 /// The id of one token, in the token and in the audit.
@@ -68,6 +81,14 @@ struct Entry<'a> {
     kind: &'static str,
     name: &'a str,
     actions: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta>,
+}
+
+/// What GitLab's registry reads beside the actions: tags that must match none of these, as regular expressions (RE2).
+#[derive(Serialize)]
+struct Meta {
+    tag_deny_access_patterns: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Claims {
@@ -85,28 +106,44 @@ impl Claims {
             nbf: begin,
             iat: begin,
             jti: self.id.as_str(),
-            access: self.access.iter().filter_map(|(resource, actions)| entry(resource, *actions)).collect(),
+            access: self.access.iter().filter_map(entry).collect(),
         }
     }
 }
 
 /// INVARIANT: a `*` is never signed for a repository. Who decides has already turned it into the actions it stands for; what
 /// is left of it here is cut, which can only take away.
-fn entry(resource: &Resource, actions: ActionSet) -> Option<Entry<'_>> {
-    let (kind, name, possible) = match resource {
+fn entry(access: &Access) -> Option<Entry<'_>> {
+    let (kind, name, possible) = match &access.resource {
         Resource::Repository(name) => ("repository", name.as_str(), ActionSet::REPOSITORY),
         Resource::Catalog => ("registry", "catalog", ActionSet::CATALOG),
     };
-    let actions: Vec<_> = (actions & possible).iter().map(crate::registry::Action::as_str).collect();
-    (!actions.is_empty()).then_some(Entry { kind, name, actions })
+    let actions: Vec<_> = (access.actions & possible).iter().map(Action::as_str).collect();
+    let denied = access.denied_tags.iter().map(|(action, tags)| (action.as_str(), tags.iter().map(|tag| expression(tag)).collect()));
+    let meta = (!access.denied_tags.is_empty()).then(|| Meta { tag_deny_access_patterns: denied.collect() });
+    (!actions.is_empty()).then_some(Entry { kind, name, actions, meta })
+}
+
+/// A glob over tags as an expression that matches whole tags; `*` is one or more characters.
+fn expression(glob: &str) -> String {
+    let mut text = "^".to_owned();
+    for character in glob.chars() {
+        match character {
+            '*' => text.push_str(".+"),
+            plain if plain.is_ascii_alphanumeric() || matches!(plain, '_' | '-') => text.push(plain),
+            special => text.extend(['\\', special]),
+        }
+    }
+    text.push('$');
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Action;
 
     fn claims(access: Vec<(Resource, ActionSet)>) -> Claims {
+        let access = access.into_iter().map(|(resource, actions)| Access { resource, actions, denied_tags: Vec::new() }).collect();
         Claims {
             issuer: "narrows".to_owned(),
             subject: "alice".to_owned(),
@@ -134,6 +171,16 @@ mod tests {
                 r#"{"type":"registry","name":"catalog","actions":["*"]}]}"#
             )
         );
+    }
+
+    #[test]
+    fn closed_tags_go_along_as_whole_expressions() {
+        let mut claims = claims(vec![(repository("a"), ActionSet::REPOSITORY)]);
+        claims.access[0].denied_tags =
+            vec![(Action::Push, vec!["v*".to_owned(), "1.0_x-y".to_owned()]), (Action::Delete, vec!["*".to_owned()])];
+        let text = serde_json::to_string(&claims.payload()).unwrap();
+        let expected = r#""meta":{"tag_deny_access_patterns":{"delete":["^.+$"],"push":["^v.+$","^1\\.0_x-y$"]}}}]}"#;
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Warnings: what is no mistake in itself, but hardly what somebody wanted.
 
+mod names;
+mod overlap;
+
 use std::collections::{BTreeSet, HashMap};
 
 use super::Compiler;
@@ -8,71 +11,159 @@ use crate::authz::binding::{Fold, covers};
 use crate::authz::document::{EffectKind, Original, Text};
 use crate::authz::pattern::Pattern;
 use crate::authz::piece::Piece;
-use crate::authz::rule::{Conditions, Effect, Exception, GroupPattern, Rule, Target, Who, Whose};
+use crate::authz::rule::{Conditions, Effect, Exception, GroupPattern, Rule, Target, Who};
+use crate::authz::when::When;
 use crate::registry::{Action, ActionSet};
-use crate::source::Place;
 
-/// Everything that two rules have in common when they are about the same people and places.
-type About<'a> = (EffectKind, &'a Who, &'a Target, &'a [Exception]);
+/// Everything that two rules have in common when they are about the same people, places and times.
+type About<'a> = (EffectKind, &'a Who, &'a Target, &'a [Exception], &'a Option<When>, &'a [String]);
 
 /// About rules, alone and together.
-pub(super) fn rules(rules: &[(Rule, Place)], compiler: &mut Compiler<'_>) {
-    let allowed = rules.iter().filter(|(rule, _)| rule.kind == EffectKind::Allow);
-    let allowed = allowed.fold(ActionSet::EMPTY, |all, (rule, _)| all | rule.effect.most());
-    let mut seen: HashMap<About<'_>, (&Effect, Place)> = HashMap::new();
-    let denied = denied_to_all(rules);
-    let everywhere =
-        denied.iter().filter(|(pattern, _)| pattern.is_everything()).fold(ActionSet::EMPTY, |all, (_, actions)| all | *actions);
-    for (rule, place) in rules {
-        let about: About<'_> = (rule.kind, &rule.to, &rule.target, &rule.except);
+pub(super) fn rules(rules: &[Rule], compiler: &mut Compiler<'_>) {
+    let everybody = Everybody::of(rules);
+    let allowed = rules.iter().filter(|rule| rule.kind == EffectKind::Allow);
+    let allowed = allowed.fold(ActionSet::EMPTY, |all, rule| all | rule.effect.most());
+    let mut seen: HashMap<About<'_>, (&Effect, &Rule)> = HashMap::new();
+    for rule in rules {
+        compiler.enter(rule.file);
+        let about: About<'_> = (rule.kind, &rule.to, &rule.target, &rule.except, &rule.when, &rule.tags);
         match seen.get(&about) {
-            Some((first, line)) if first.roles == rule.effect.roles && first.actions.covers(rule.effect.actions) => {
-                compiler.warning(*place, format!("the rule says what the one in line {} says", line.line), "remove one of the two");
+            Some((first, other))
+                if first.roles == rule.effect.roles && first.actions.covers(rule.effect.actions) && other.ttl == rule.ttl =>
+            {
+                let message = if other.file == rule.file {
+                    format!("the rule says what the one in line {} says", other.place.line)
+                } else {
+                    format!("the rule says what the one in `{}`, line {}, says", other.name.file, other.place.line)
+                };
+                compiler.warning(rule.place, message, "remove one of the two");
             }
             Some(_) => {}
             None => {
-                seen.insert(about, (&rule.effect, *place));
+                seen.insert(about, (&rule.effect, rule));
             }
         }
-        unused_captures(rule, *place, compiler);
-        hidden_groups(rule, *place, compiler);
-        let nothing_to_do = match rule.kind {
-            EffectKind::Deny => (rule.effect.most() & allowed).is_empty(),
-            EffectKind::Allow => shadowed(rule, &denied, everywhere),
-        };
-        match rule.kind {
-            EffectKind::Deny if nothing_to_do => {
-                compiler.warning(
-                    *place,
-                    "the rule is without effect: no rule allows what it denies",
-                    "remove it, or look for a mistake in the others",
-                );
+        unused_captures(rule, compiler);
+        names::check(rule, compiler);
+        without_effect(rule, allowed, &everybody, compiler);
+        broad(rule, compiler);
+    }
+    overlap::check(rules, compiler);
+}
+
+/// What rules without conditions allow or deny to everybody, by pattern.
+#[derive(Default)]
+struct Everybody<'a> {
+    allowed: HashMap<&'a Pattern, ActionSet>,
+    denied: HashMap<&'a Pattern, ActionSet>,
+    denied_everywhere: ActionSet,
+    allowed_everywhere: ActionSet,
+}
+
+impl<'a> Everybody<'a> {
+    fn of(rules: &'a [Rule]) -> Self {
+        let mut everybody = Self::default();
+        for rule in
+            rules.iter().filter(|rule| rule.to == Who::Anyone && rule.except.is_empty() && rule.when.is_none() && rule.tags.is_empty())
+        {
+            let (by_pattern, everywhere) = match rule.kind {
+                EffectKind::Allow => (&mut everybody.allowed, &mut everybody.allowed_everywhere),
+                EffectKind::Deny => (&mut everybody.denied, &mut everybody.denied_everywhere),
+            };
+            for pattern in rule.patterns() {
+                *by_pattern.entry(pattern).or_default() |= rule.effect.actions;
+                if pattern.is_everything() {
+                    *everywhere |= rule.effect.actions;
+                }
             }
-            EffectKind::Allow if nothing_to_do => {
-                compiler.warning(
-                    *place,
-                    "the rule is without effect: others deny to everybody what it allows",
-                    "remove it, or add it to their `except`",
-                );
-            }
-            EffectKind::Allow if rule.to == Who::Anyone && !ActionSet::from(Action::Pull).covers(rule.effect.most()) => {
-                compiler.warning(
-                    *place,
-                    "anyone may do more than pull here",
-                    "`anyone` needs no password; write `authenticated` or a group",
-                );
-            }
-            EffectKind::Allow | EffectKind::Deny => {}
         }
+        everybody
+    }
+
+    /// Whether all that an allow gives is denied to everybody.
+    fn shadows(&self, rule: &Rule) -> bool {
+        !self.denied.is_empty() && all_covered(rule, &self.denied, self.denied_everywhere)
+    }
+
+    /// Whether all that an allow gives, everybody has.
+    fn repeats(&self, rule: &Rule) -> bool {
+        rule.to != Who::Anyone && !self.allowed.is_empty() && all_covered(rule, &self.allowed, self.allowed_everywhere)
+    }
+}
+
+fn all_covered(rule: &Rule, by_pattern: &HashMap<&Pattern, ActionSet>, everywhere: ActionSet) -> bool {
+    let covered = |pattern| (everywhere | by_pattern.get(pattern).copied().unwrap_or_default()).covers(rule.effect.most());
+    rule.target != Target::Catalog && rule.patterns().iter().all(covered)
+}
+
+fn without_effect(rule: &Rule, allowed: ActionSet, everybody: &Everybody<'_>, compiler: &mut Compiler<'_>) {
+    match rule.kind {
+        EffectKind::Deny if (rule.effect.most() & allowed).is_empty() => compiler.warning(
+            rule.place,
+            "the rule is without effect: no rule allows what it denies",
+            "remove it, or look for a mistake in the others",
+        ),
+        EffectKind::Allow if everybody.shadows(rule) => compiler.warning(
+            rule.place,
+            "the rule is without effect: others deny to everybody what it allows",
+            "remove it, or add it to their `except`",
+        ),
+        EffectKind::Allow if everybody.repeats(rule) && rule.ttl == crate::authz::rule::Ttl::default() => compiler.warning(
+            rule.place,
+            "the rule is without effect: others allow to everybody what it allows",
+            "remove it, or narrow the rule for `anyone`",
+        ),
+        EffectKind::Allow | EffectKind::Deny => {}
+    }
+}
+
+/// Rights that reach further than most who write them expect.
+fn broad(rule: &Rule, compiler: &mut Compiler<'_>) {
+    if rule.kind != EffectKind::Allow {
+        return;
+    }
+    match (&rule.to, &rule.target) {
+        (Who::Anyone, Target::Repositories(_)) if !ActionSet::from(Action::Pull).covers(rule.effect.most()) => compiler.warning(
+            rule.place,
+            "anyone may do more than pull here",
+            "`anyone` needs no password; write `authenticated` or a group",
+        ),
+        (to, Target::Catalog) if !names_each(to) => compiler.warning(
+            rule.place,
+            "the catalogue shows every repository's name, also those of others",
+            "give it to a few groups or users, each by its whole name",
+        ),
+        (_, _) => {}
+    }
+}
+
+/// Whether it is for groups and users that are named one by one.
+fn names_each(to: &Who) -> bool {
+    let Who::Any(choices) = to else { return false };
+    choices.iter().all(|choice| {
+        choice.iter().any(|conditions| {
+            let literal = |pieces: &Vec<Piece>| text_of(pieces).is_some();
+            let users = !conditions.users.is_empty() && conditions.users.iter().all(literal);
+            let groups =
+                !conditions.groups.is_empty() && conditions.groups.iter().all(|group| group.captures().next().is_none() && !is_glob(group));
+            users || groups || !conditions.claims.is_empty()
+        })
+    })
+}
+
+fn is_glob(group: &GroupPattern) -> bool {
+    match group {
+        GroupPattern::Name(pieces) => text_of(pieces).is_none(),
+        GroupPattern::Dn(pattern) => pattern.key().is_none(),
     }
 }
 
 /// Aliases that no rule looks at.
-pub(super) fn aliases(rules: &[(Rule, Place)], groups: &[(Text, Vec<Original>)], compiler: &mut Compiler<'_>) {
+pub(super) fn aliases(rules: &[Rule], groups: &[(Text, Vec<Original>)], compiler: &mut Compiler<'_>) {
     if groups.is_empty() {
         return;
     }
-    let names: Vec<_> = rules.iter().flat_map(|(rule, _)| rule.conditions()).flat_map(names_of).collect();
+    let names: Vec<_> = rules.iter().flat_map(Rule::conditions).flat_map(names_of).collect();
     // Literal names, which are nearly all of them, by their hash; the few others one by one.
     let literal: BTreeSet<String> = names.iter().filter_map(|pieces| text_of(pieces)).map(str::to_ascii_lowercase).collect();
     let globs: BTreeSet<_> = names.into_iter().filter(|pieces| text_of(pieces).is_none()).collect();
@@ -96,38 +187,10 @@ fn names_of(conditions: &Conditions) -> impl Iterator<Item = &Vec<Piece>> {
     })
 }
 
-/// What is denied to everybody without exception, by pattern.
-fn denied_to_all(rules: &[(Rule, Place)]) -> HashMap<&Pattern, ActionSet> {
-    let mut denied = HashMap::new();
-    for (rule, _) in rules {
-        if let (EffectKind::Deny, Who::Anyone, [], Target::Repositories(patterns)) =
-            (rule.kind, &rule.to, rule.except.as_slice(), &rule.target)
-        {
-            for pattern in patterns {
-                *denied.entry(pattern).or_default() |= rule.effect.actions;
-            }
-        }
-    }
-    denied
-}
-
-fn shadowed(rule: &Rule, denied: &HashMap<&Pattern, ActionSet>, everywhere: ActionSet) -> bool {
-    match &rule.target {
-        Target::Repositories(patterns) if !denied.is_empty() => patterns.iter().all(|pattern| {
-            let here = everywhere | denied.get(pattern).copied().unwrap_or_default();
-            here.covers(rule.effect.most())
-        }),
-        Target::Repositories(_) | Target::Catalog => false,
-    }
-}
-
 /// A capture that nothing uses still refuses names that are no path component.
-fn unused_captures(rule: &Rule, place: Place, compiler: &mut Compiler<'_>) {
-    let patterns = match &rule.target {
-        Target::Repositories(patterns) => patterns.as_slice(),
-        Target::Catalog => &[],
-    };
-    let used: BTreeSet<&str> = patterns
+fn unused_captures(rule: &Rule, compiler: &mut Compiler<'_>) {
+    let used: BTreeSet<&str> = rule
+        .patterns()
         .iter()
         .chain(rule.except.iter().flat_map(|exception| &exception.repository))
         .flat_map(Pattern::captures)
@@ -138,25 +201,9 @@ fn unused_captures(rule: &Rule, place: Place, compiler: &mut Compiler<'_>) {
         rule.conditions().flat_map(Conditions::captures).map(|name| &**name).filter(|name| !used.contains(name)).collect();
     for name in unused {
         compiler.warning(
-            place,
+            rule.place,
             format!("`{{{name}}}` is captured and used nowhere"),
             "write `*`, which also takes what could stand in no repository name",
         );
-    }
-}
-
-/// A group that rules can no longer see, because an alias renames it.
-fn hidden_groups(rule: &Rule, place: Place, compiler: &mut Compiler<'_>) {
-    for conditions in rule.conditions().filter(|conditions| conditions.whose == Whose::Home) {
-        for group in &conditions.groups {
-            let alias = match group {
-                GroupPattern::Name(pieces) => text_of(pieces).and_then(|name| compiler.aliases.hides_name(name)),
-                GroupPattern::Dn(pattern) => pattern.key().and_then(|dn| compiler.aliases.hides_dn(&dn)),
-            };
-            if let Some(alias) = alias.cloned() {
-                let hint = format!("write `{alias}`: rules see the alias and no longer the group's own name");
-                compiler.warning(place, format!("a group of the rule is renamed to `{alias}`"), &hint);
-            }
-        }
     }
 }

@@ -30,7 +30,7 @@ impl Compiler<'_> {
             Whose::Home => self.home.iter().cloned().collect(),
             Whose::Named { realms, .. } if !realms.is_empty() => realms.clone(),
             Whose::Named { providers, .. } => {
-                let vouching = self.realms.0.iter().filter(|realm| realm.providers.iter().any(|name| providers.contains(name)));
+                let vouching = self.realms().iter().filter(|realm| realm.providers.iter().any(|name| providers.contains(name)));
                 vouching.map(|realm| Arc::clone(&realm.name)).collect()
             }
         }

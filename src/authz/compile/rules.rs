@@ -30,6 +30,8 @@ impl Compiler<'_> {
                 (effect, self.repositories(text, &bound))
             }
         };
+        let when = text.when.as_ref().map(|when| self.when(when));
+        let (ttl, tags) = (self.ttl(text, &effect), self.tags(text, &effect));
         for role in &effect.roles {
             if !bound.contains(role) {
                 self.unbound(role, word_place);
@@ -44,7 +46,13 @@ impl Compiler<'_> {
                 self.patterns(&choice.repository, &inside, choice.all.iter().any(|who| !who.realm.is_empty() || !who.provider.is_empty()));
             except.extend(all.map(|all| Exception { all, repository }));
         }
-        Some(Rule { name, kind: text.effect, effect, to: to?, target: target?, except })
+        let (to, target) = (to?, target?);
+        let when = match when {
+            Some(None) => return None,
+            Some(when) => when,
+            None => None,
+        };
+        Some(Rule { name, file: self.number, place: text.place, kind: text.effect, effect, to, target, except, when, ttl, tags })
     }
 
     fn rule_name(&mut self, written: Option<&Text>, place: Place) -> RuleName {
@@ -64,6 +72,10 @@ impl Compiler<'_> {
 
     fn catalogue(&mut self, text: &RuleText) -> Option<Target> {
         let patterns = text.repository.iter().chain(text.except.iter().flat_map(|choice| &choice.repository));
+        if self.fence.is_some() {
+            self.error(text.place, "`catalog` shows more than what lies within", "put the rule into a file without `within`");
+            return None;
+        }
         let places: Vec<Place> = patterns.map(|pattern| pattern.place).collect();
         for place in &places {
             self.error(*place, "`catalog` is about no repository", "remove `repository`: the catalogue shows every repository's name");
@@ -72,13 +84,30 @@ impl Compiler<'_> {
     }
 
     fn repositories(&mut self, text: &RuleText, bound: &Bound) -> Option<Target> {
+        if text.repository.is_empty() && text.misspelt {
+            return None;
+        }
         if text.repository.is_empty() {
             self.error(text.place, "a rule without `repository`", "write where it applies, as in `repository: payments/**`");
             return None;
         }
         let named = names_a_realm(text);
         let patterns = self.patterns(&text.repository, bound, named);
+        self.check_fence(&patterns, &text.repository);
         (patterns.len() == text.repository.len()).then_some(Target::Repositories(patterns))
+    }
+
+    /// Whether the repositories of a file with `within` stay inside.
+    fn check_fence(&mut self, patterns: &[Pattern], texts: &[Text]) {
+        let Some(fence) = self.fence.clone() else { return };
+        // Where one of them was no pattern, there is no telling which is which.
+        if patterns.len() != texts.len() {
+            return;
+        }
+        for (_, text) in patterns.iter().zip(texts).filter(|(pattern, _)| !pattern.lies_inside(&fence)) {
+            let hint = format!("start it with the literal segments of `{fence}`, or put the rule into a file without `within`");
+            self.error(text.place, format!("`{}` reaches outside `{fence}`", text.value), &hint);
+        }
     }
 
     /// Patterns whose captures are all bound. `named` says that the maps name a realm for `{user}`.

@@ -49,7 +49,7 @@ impl Compiler<'_> {
     }
 
     fn conditions(&mut self, text: &WhoText) -> Option<Conditions> {
-        let before = self.findings().0.len();
+        let before = self.count();
         let realms: Vec<_> = text.realm.iter().filter_map(|name| self.known_realm(name)).collect();
         let providers: Vec<_> = text.provider.iter().filter_map(|name| self.known_provider(name)).collect();
         let whose = if text.realm.is_empty() && text.provider.is_empty() {
@@ -59,13 +59,22 @@ impl Compiler<'_> {
             if let Some(group) = text.group.first() {
                 self.need_home(group.place, &format!("the group `{}`", group.value));
             }
+            if let Some((claim, _)) = text.claims.first() {
+                self.need_home(claim.place, &format!("the claim `{}`", claim.value));
+            }
+            if let Some(mfa) = &text.mfa {
+                self.need_home(mfa.place, "who used a second factor");
+            }
             Whose::Home
         } else {
             Whose::Named { realms, providers }
         };
         let users: Vec<_> = text.user.iter().filter_map(|user| self.user(user)).collect();
         let groups: Vec<_> = text.group.iter().filter_map(|group| self.group(group)).collect();
-        let conditions = Conditions { whose, users, groups };
+        let claims =
+            text.claims.iter().map(|(claim, values)| (claim.value.clone(), values.iter().map(|value| value.value.clone()).collect()));
+        let mfa = text.mfa.as_ref().and_then(|within| self.period(within));
+        let conditions = Conditions { whose, users, groups, claims: claims.collect(), mfa };
         let mixed = conditions.users.iter().any(|pieces| captures(pieces).next().is_some())
             && conditions.groups.iter().any(|group| group.captures().next().is_some());
         if mixed {
@@ -74,7 +83,7 @@ impl Compiler<'_> {
         if alternatives(&conditions).windows(2).any(|pair| matches!(pair, [one, other] if one != other)) {
             self.error(text.place, "the alternatives bind different captures", "write a rule for each of them");
         }
-        (self.findings().0.len() == before).then_some(conditions)
+        (self.count() == before).then_some(conditions)
     }
 
     fn user(&mut self, text: &Text) -> Option<Vec<Piece>> {

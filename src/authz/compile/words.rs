@@ -7,10 +7,10 @@ use crate::authz::pattern::USER;
 use crate::authz::piece::whole_capture;
 use crate::authz::rule::{Effect, Roles};
 use crate::registry::{Action, ActionSet};
-use crate::source::{Diagnostics, Place};
+use crate::source::Place;
 
 /// The one word about the list of all repositories.
-const CATALOG: &str = "catalog";
+pub(super) const CATALOG: &str = "catalog";
 /// Pull, push and delete, in a deny.
 const ALL: &str = "all";
 
@@ -49,6 +49,14 @@ impl Compiler<'_> {
                     None => self.error(word.place, format!("`{}` is not an action", word.value), "a role lists pull, push and delete"),
                 }
             }
+            if !self.roles_written.insert(name.value.clone()) {
+                self.error(
+                    name.place,
+                    format!("the role `{}` is defined already", name.value),
+                    "roles are seen by all files; keep one of them",
+                );
+                continue;
+            }
             match built_in.get(&name.value) {
                 Some(meaning) if *meaning != actions => {
                     self.error(name.place, format!("`{}` means [{meaning}] in every file", name.value), "choose another name for the role");
@@ -70,11 +78,11 @@ impl Compiler<'_> {
             return Some(Words::Catalog);
         }
         let mut effect = Effect { actions: ActionSet::EMPTY, roles: Vec::new() };
-        let before = self.findings.0.len();
+        let before = self.count();
         for word in words {
             self.word(kind, word, &mut effect);
         }
-        (!words.is_empty() && self.findings.0.len() == before).then_some(Words::Repository(effect))
+        (!words.is_empty() && self.count() == before).then_some(Words::Repository(effect))
     }
 
     fn word(&mut self, kind: EffectKind, word: &Text, effect: &mut Effect) {
@@ -110,14 +118,9 @@ impl Compiler<'_> {
             self.warning(place, "`push` without `pull`", "registries want pull beside push: write `contributor`");
         }
     }
-
-    /// Findings so far, to see whether a step added some.
-    pub(super) fn findings(&self) -> &Diagnostics {
-        &self.findings
-    }
 }
 
 /// The action of a word; `*` is none.
-fn action(word: &str) -> Option<Action> {
+pub(super) fn action(word: &str) -> Option<Action> {
     Action::from_word(word).filter(|action| *action != Action::All)
 }

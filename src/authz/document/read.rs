@@ -2,12 +2,12 @@
 
 use super::{Choice, Document, EffectKind, Original, RuleText, Text, To};
 use crate::authz::node::{Entries, Kind, Node};
-use crate::source::{Diagnostic, Diagnostics, Located, Place, SourceFile};
+use crate::source::{Diagnostic, Diagnostics, Located, Place, SourceFile, nearest};
 
 /// Keys of a rule.
-const RULE_KEYS: [&str; 6] = ["name", "to", "allow", "deny", "repository", "except"];
-/// Keys of a rule that are part of the language and not built yet.
-const LATER_RULE_KEYS: [&str; 3] = ["when", "ttl", "tags"];
+const RULE_KEYS: [&str; 9] = ["name", "to", "allow", "deny", "repository", "except", "when", "ttl", "tags"];
+/// Keys of a file.
+const FILE_KEYS: [&str; 7] = ["version", "realm", "timezone", "reserved", "roles", "groups", "rules"];
 
 /// Reads one file.
 pub(super) struct Reader<'a> {
@@ -18,11 +18,15 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The whole file.
     pub(super) fn document(&mut self, node: Node) -> Document {
-        let mut document = Document::default();
         let place = node.place;
+        let mut document = Document::default();
         let Some(entries) = self.map(node, "a rule file") else { return document };
         let (mut version, mut rules) = (false, false);
+        let mut seen = Keys::new(&FILE_KEYS);
         for (key, value) in entries {
+            if !matches!(key.value.as_str(), "version" | "rules") {
+                document.general.push(key.clone());
+            }
             match key.value.as_str() {
                 "version" => {
                     version = true;
@@ -38,14 +42,14 @@ impl Reader<'_> {
                     rules = true;
                     document.rules = self.rules(value);
                 }
-                "timezone" => self.later(&key),
-                _ => self.unknown(&key, "version, realm, reserved, roles, groups and rules"),
+                "timezone" => document.timezone = self.text(value, "`timezone`"),
+                _ => self.unknown(&key, &mut seen),
             }
         }
-        if !version {
+        if !version && !seen.meant("version") {
             self.error(place, "`version` is missing", "write `version: 1` on the first line");
         }
-        if !rules {
+        if !rules && !seen.meant("rules") {
             self.error(place, "`rules` is missing", "write `rules: []` if nobody may do anything");
         }
         document
@@ -83,13 +87,14 @@ impl Reader<'_> {
             return self.text(node, "a group").map(Original::Name);
         }
         let mut id = None;
+        let mut seen = Keys::new(&["id"]);
         for (key, value) in self.map(node, "a group")? {
             match key.value.as_str() {
                 "id" => id = self.text(value, "`id`"),
-                _ => self.unknown(&key, "id"),
+                _ => self.unknown(&key, &mut seen),
             }
         }
-        if id.is_none() {
+        if id.is_none() && !seen.meant("id") {
             self.error(place, "a group without `id`", "write a name, a DN, or {id: …}");
         }
         id.map(Original::Id)
@@ -109,6 +114,8 @@ impl Reader<'_> {
     fn rule(&mut self, node: Node) -> Option<RuleText> {
         let place = node.place;
         let (mut name, mut to, mut repository, mut except) = (None, None, Vec::new(), Vec::new());
+        let (mut when, mut ttl, mut tags) = (None, Vec::new(), Vec::new());
+        let mut seen = Keys::new(&RULE_KEYS);
         let mut effects: Vec<(EffectKind, Text, Vec<Text>)> = Vec::new();
         for (key, value) in self.map(node, "a rule")? {
             match key.value.as_str() {
@@ -118,23 +125,26 @@ impl Reader<'_> {
                 "deny" => effects.push((EffectKind::Deny, key, self.some(value, "`deny`"))),
                 "repository" => repository = self.some(value, "`repository`"),
                 "except" => except = self.except(value),
-                later if LATER_RULE_KEYS.contains(&later) => self.later(&key),
-                _ => self.unknown(&key, &RULE_KEYS.join(", ")),
+                "when" => when = self.when(value),
+                "ttl" => ttl = self.ttl(value),
+                "tags" => tags = self.some(value, "`tags`"),
+                _ => self.unknown(&key, &mut seen),
             }
         }
-        if to.is_none() {
+        if to.is_none() && !seen.meant("to") {
             self.error(place, "a rule without `to`", "write whom it is for, as in `to: {group: developers}`");
         }
         let mut effects = effects.into_iter();
         let effect = effects.next();
-        if effect.is_none() {
+        if effect.is_none() && !seen.meant("allow") && !seen.meant("deny") {
             self.error(place, "a rule without `allow` or `deny`", "write what it allows, as in `allow: viewer`");
         }
         if let Some((_, key, _)) = effects.next() {
             self.error(key.place, "a rule with both `allow` and `deny`", "write two rules");
         }
         let (effect, _, words) = effect?;
-        Some(RuleText { place, name, to: to?, effect, words, repository, except })
+        let misspelt = seen.meant("repository");
+        Some(RuleText { place, name, to: to?, effect, words, repository, misspelt, except, when, ttl, tags })
     }
 
     fn to(&mut self, node: Node) -> Option<To> {
@@ -223,13 +233,33 @@ impl Reader<'_> {
         self.findings.push(finding.hint(hint));
     }
 
-    /// A key that the language knows and this version does not.
-    pub(super) fn later(&mut self, key: &Text) {
-        self.error(key.place, format!("`{}` is not available yet", key.value), "remove it: this version cannot hold what it says");
+    /// A key that stands where it means nothing.
+    pub(super) fn unknown(&mut self, key: &Text, keys: &mut Keys) {
+        let hint = match nearest(&key.value, keys.known) {
+            Some(meant) => {
+                keys.meant.push(meant);
+                format!("did you mean `{meant}`?")
+            }
+            None => format!("known here: {}", keys.known.join(", ")),
+        };
+        self.error(key.place, format!("`{}` is not a key here", key.value), &hint);
+    }
+}
+
+/// The keys of one mapping, and those of them that misspelt ones must have meant.
+pub(super) struct Keys {
+    known: &'static [&'static str],
+    meant: Vec<&'static str>,
+}
+
+impl Keys {
+    pub(super) const fn new(known: &'static [&'static str]) -> Self {
+        Self { known, meant: Vec::new() }
     }
 
-    pub(super) fn unknown(&mut self, key: &Text, known: &str) {
-        self.error(key.place, format!("`{}` is not a key here", key.value), &format!("known here: {known}"));
+    /// Whether a misspelt key stands for this one, so that it is not missing too.
+    pub(super) fn meant(&self, key: &str) -> bool {
+        self.meant.contains(&key)
     }
 }
 

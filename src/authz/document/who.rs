@@ -1,12 +1,14 @@
 //! The maps of `to` and `except`.
 
-use super::read::Reader;
+use super::read::{Keys, Reader};
 use super::{Choice, Text, WhoText};
 use crate::authz::node::{Kind, Node};
 use crate::source::Located;
 
-/// Conditions that are part of the language and not built yet.
-const LATER_KEYS: [&str; 2] = ["claims", "mfa"];
+/// Keys of a map inside `all`, of one of `to`, and of one of `except`.
+const MAP_KEYS: [&str; 6] = ["user", "group", "provider", "realm", "claims", "mfa"];
+const TO_KEYS: [&str; 7] = ["user", "group", "provider", "realm", "claims", "mfa", "all"];
+const EXCEPT_KEYS: [&str; 8] = ["user", "group", "provider", "realm", "claims", "mfa", "all", "repository"];
 
 impl Reader<'_> {
     /// One map of `to` or `except`; only the latter knows `repository`. `None` where it cannot be used.
@@ -21,11 +23,12 @@ impl Reader<'_> {
         let mut choice = Choice { place, ..Choice::default() };
         let mut own = WhoText { place, ..WhoText::default() };
         let mut all: Option<Located<Vec<WhoText>>> = None;
+        let mut keys = Keys::new(if in_except { &EXCEPT_KEYS } else { &TO_KEYS });
         for (key, value) in self.map(node, "whom a rule is for")? {
             match key.value.as_str() {
                 "all" => all = Some(Located { place: key.place, value: self.all(value) }),
                 "repository" if in_except => choice.repository = self.some(value, "`repository`"),
-                _ => self.condition(&mut own, &key, value, in_except),
+                _ => self.condition(&mut own, &key, value, &mut keys),
             }
         }
         match all {
@@ -54,8 +57,9 @@ impl Reader<'_> {
         for item in items {
             let mut who = WhoText { place: item.place, ..WhoText::default() };
             let before = self.findings.0.len();
+            let mut keys = Keys::new(&MAP_KEYS);
             for (key, value) in self.map(item, "an item of `all`").unwrap_or_default() {
-                self.condition(&mut who, &key, value, false);
+                self.condition(&mut who, &key, value, &mut keys);
             }
             if who.is_empty() && self.findings.0.len() == before {
                 self.error(who.place, "an empty map would hold for everybody", "write a condition, as in `{group: developers}`");
@@ -65,16 +69,41 @@ impl Reader<'_> {
         maps
     }
 
-    fn condition(&mut self, who: &mut WhoText, key: &Text, value: Node, in_except: bool) {
+    fn condition(&mut self, who: &mut WhoText, key: &Text, value: Node, keys: &mut Keys) {
         let what = format!("`{}`", key.value);
         match key.value.as_str() {
             "user" => who.user = self.some(value, &what),
             "group" => who.group = self.some(value, &what),
             "provider" => who.provider = self.some(value, &what),
             "realm" => who.realm = self.some(value, &what),
-            later if LATER_KEYS.contains(&later) => self.later(key),
-            _ if in_except => self.unknown(key, "user, group, provider, realm, repository and all"),
-            _ => self.unknown(key, "user, group, provider, realm and all"),
+            "claims" => who.claims = self.claims(value),
+            "mfa" => who.mfa = self.mfa(value),
+            _ => self.unknown(key, keys),
         }
+    }
+
+    fn claims(&mut self, node: Node) -> Vec<(Text, Vec<Text>)> {
+        let place = node.place;
+        let entries = self.map(node, "`claims`").unwrap_or_default();
+        if entries.is_empty() {
+            self.error(place, "`claims` names no claim", "write claims with their values, as in {repository_id: \"991\"}");
+        }
+        entries.into_iter().map(|(claim, value)| (claim, self.some(value, "a claim's value"))).collect()
+    }
+
+    fn mfa(&mut self, node: Node) -> Option<Text> {
+        let place = node.place;
+        let mut within = None;
+        let mut keys = Keys::new(&["within"]);
+        for (key, value) in self.map(node, "`mfa`")? {
+            match key.value.as_str() {
+                "within" => within = self.text(value, "`within`"),
+                _ => self.unknown(&key, &mut keys),
+            }
+        }
+        if within.is_none() && !keys.meant("within") {
+            self.error(place, "`mfa` without `within`", "say how long ago the second factor may be, as in {within: 12h}");
+        }
+        within
     }
 }

@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::*;
 use crate::registry::{ActionSet, Resource};
 use crate::source::Located;
+use crate::token::Access;
 use crate::token::settings::BroughtKey;
 use crate::token::{Claims, TokenId, accept_loss, activate, finish, prepare};
 
@@ -94,7 +95,11 @@ fn claims(issued: Timestamp) -> Claims {
         issued,
         lifetime: 300,
         id: TokenId::random().unwrap(),
-        access: vec![(Resource::Repository("team/app".parse().unwrap()), ActionSet::REPOSITORY)],
+        access: vec![Access {
+            resource: Resource::Repository("team/app".parse().unwrap()),
+            actions: ActionSet::REPOSITORY,
+            denied_tags: Vec::new(),
+        }],
     }
 }
 

@@ -6,13 +6,15 @@ use ipnet::IpNet;
 
 /// Why a text is no network, with advice.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotANetwork {
-    pub(super) message: String,
-    pub(super) hint: String,
+pub struct NotANetwork {
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub hint: String,
 }
 
 /// Parses a CIDR or a single address. Host bits beyond the prefix are refused: they mostly are a typing error.
-pub(super) fn parse(text: &str) -> Result<IpNet, NotANetwork> {
+pub fn parse_network(text: &str) -> Result<IpNet, NotANetwork> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address));
     }
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let shown = parse(text).map_or_else(|wrong| wrong.message, |network| network.to_string());
+        let shown = parse_network(text).map_or_else(|wrong| wrong.message, |network| network.to_string());
         assert_eq!(shown, expected, "{text}");
     }
 
