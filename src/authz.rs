@@ -39,6 +39,4 @@ mod cases;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod scale;

@@ -17,7 +17,7 @@ use super::dice::Dice;
 use super::model::{Model, asked};
 use super::part::Part;
 use super::rules::{Asker, Circumstances, Rulebook};
-use super::{FEATURES, engine, generator};
+use super::{engine, generator};
 
 /// One rule file is asked so many questions at most.
 const QUESTIONS: usize = 80;
@@ -37,9 +37,9 @@ pub fn thrown(questions: usize) -> impl Strategy<Value = Thrown> {
 
 /// The rules that some numbers make.
 pub fn book(head: &[u32], rules: &[Vec<u32>]) -> Rulebook {
-    let mut book = generator::book(&mut Dice::new(head), FEATURES);
+    let mut book = generator::book(&mut Dice::new(head));
     for thrown in rules {
-        let rule = generator::rule(&mut Dice::new(thrown), &book, FEATURES);
+        let rule = generator::rule(&mut Dice::new(thrown), &book);
         book.rules.push(rule);
     }
     book
@@ -73,7 +73,6 @@ fn check((questions, head, rules): &Thrown, noticed: &mut Noticed) -> Result<(),
         })
     };
     let policy = engine::compile(&book).map_err(|findings| TestCaseError::fail(format!("{}\n{findings}", shown())))?;
-    let parts = Part::all(FEATURES);
     let model = Model { book: &book, left_out: None };
     for question in questions {
         let mut dice = Dice::new(question);
@@ -99,7 +98,7 @@ fn check((questions, head, rules): &Thrown, noticed: &mut Noticed) -> Result<(),
         }
         // The part that mattered least so far.
         let part =
-            *parts.iter().min_by_key(|part| noticed.get(part).map_or((0, 0), |(tries, differences)| (*differences, *tries))).unwrap();
+            *Part::ALL.iter().min_by_key(|part| noticed.get(part).map_or((0, 0), |(tries, differences)| (*differences, *tries))).unwrap();
         let other = Model { left_out: Some(part), ..model }.answer(asker.as_ref(), &scopes, &circumstances);
         let (tries, differences) = noticed.entry(part).or_default();
         *tries += 1;
@@ -168,7 +167,7 @@ fn every_decision_is_what_the_rules_say() {
     }
     if cases >= CASES {
         let idle: Vec<_> =
-            Part::all(FEATURES).into_iter().filter(|part| noticed.get(part).is_none_or(|(_, differences)| *differences == 0)).collect();
+            Part::ALL.into_iter().filter(|part| noticed.get(part).is_none_or(|(_, differences)| *differences == 0)).collect();
         assert!(idle.is_empty(), "no case would notice that these are missing: {idle:?}");
     }
 }

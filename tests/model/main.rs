@@ -19,6 +19,3 @@ mod print;
 mod rules;
 mod time;
 mod who;
-
-/// What rule files may hold today.
-const FEATURES: part::Features = &[];

@@ -180,7 +180,7 @@ impl Model<'_> {
             } else {
                 self.actions(rule, &Values::new()).unwrap()
             };
-            let covered = covers_loosely(pattern, resource, way.user.as_ref());
+            let covered = covers_loosely(pattern, resource);
             return if covered {
                 vec![Place { truth: Truth::Unknown, actions: most, values: None, user: way.user.clone() }]
             } else {
@@ -214,11 +214,8 @@ impl Model<'_> {
 
     /// Whether the file of a rule may speak of the resource.
     fn is_within(&self, rule: &Rule, resource: &Resource) -> bool {
-        let within = rule.file.checked_sub(1).and_then(|index| self.book.others[index]);
-        match (within, resource) {
-            (Some(within), Resource::Repository(_)) => {
-                self.without(Part::Within) || covers_loosely(Some(&within.to_owned()), resource, None)
-            }
+        match (rule.within(self.book), resource) {
+            (Some(within), Resource::Repository(_)) => covers_loosely(Some(&within.to_owned()), resource),
             (Some(_), Resource::Catalog) => false,
             (None, _) => true,
         }
@@ -267,7 +264,7 @@ impl Model<'_> {
             for (way, pattern) in ways.iter().flat_map(|way| patterns.iter().map(move |pattern| (way, *pattern))) {
                 let covered = match &way.splits {
                     Some(_) if place.values.is_none() && captures => Truth::Unknown,
-                    None => Truth::from(covers_loosely(pattern, resource, way.user.as_ref())).and(Truth::Unknown),
+                    None => Truth::from(covers_loosely(pattern, resource)).and(Truth::Unknown),
                     Some(splits) => {
                         let valid: Vec<bool> =
                             splits.iter().filter_map(|split| self.covers(pattern, resource, split, way.user.as_ref())).collect();
@@ -284,7 +281,11 @@ impl Model<'_> {
     /// The first instant at which a `when` or `mfa: {within}` changes of a rule that touches something granted.
     fn until(&self, asker: Option<&Asker>, scopes: &[ResourceScope], got: &[Got], circumstances: &Circumstances, at: i64) -> Option<i64> {
         let granted: Vec<_> = scopes.iter().zip(got).filter(|(_, got)| !got.granted.is_empty()).collect();
-        let fresh = asker.map(|asker| Asker { factor: Factor::Used(at), ..asker.clone() });
+        // A second factor that was used is fresh at some time, and one that was not never is.
+        let fresh = asker.map(|asker| match asker.factor {
+            Factor::Used(_) => Asker { factor: Factor::Used(at), ..asker.clone() },
+            Factor::Unknown | Factor::Absent => asker.clone(),
+        });
         let touches = |rule: &&Rule| {
             let actions = |scope: &ResourceScope| {
                 self.places(rule, fresh.as_ref(), &scope.resource, at).into_iter().fold(ActionSet::EMPTY, |all, place| all | place.actions)
@@ -328,15 +329,14 @@ impl Choice {
             });
             map.user.iter().copied().chain(groups)
         });
-        let repositories = self.repository.iter().map(|pattern| pattern.replace("{user}", ""));
-        repositories.chain(names.map(ToOwned::to_owned)).any(|text| text.contains('{'))
+        self.repository.iter().map(String::as_str).chain(names).any(|text| text.contains('{'))
     }
 }
 
 /// Whether a pattern covers the resource, whatever its captures stand for.
-fn covers_loosely(pattern: Option<&String>, resource: &Resource, user: Option<&String>) -> bool {
+fn covers_loosely(pattern: Option<&String>, resource: &Resource) -> bool {
     match (pattern, resource) {
-        (Some(pattern), Resource::Repository(name)) => Path::read(pattern).loosened(user).is_some_and(|path| path.covers(name.as_str())),
+        (Some(pattern), Resource::Repository(name)) => Path::read(pattern).loosened().covers(name.as_str()),
         (None, _) | (_, Resource::Catalog) => true,
     }
 }

@@ -68,74 +68,57 @@ pub enum Part {
     /// The shortest counts.
     LongestTtl,
     Tags,
-    Within,
 }
 
 impl Part {
-    /// Every part that the generator knows with these features.
-    pub fn all(features: Features) -> Vec<Self> {
-        use Part::{
-            Ahead, AliasRealm, All, AmbiguousAllow, AmbiguousDeny, Anonymous, AuthenticatedWorkload, Catalog, Change, Claims, Deny,
-            DenyChange, Dn, ExactCase, Except, ExceptRepository, ExceptUnknown, ForeignUser, From, Group, Hide, HomeRealm, IgnoredCase,
-            LongestTtl, LowerCase, Mfa, MfaChange, MissingClaim, MissingFactor, MissingSource, Provider, Realm, Rename, Reserved,
-            RoleCapture, Services, Source, Tags, Ttl, TtlAction, UnreadableDn, Until, User, UserCapture, Weekly, When, Within,
-            WorkloadProvider, Zone,
-        };
-        let mut parts = vec![
-            Deny,
-            Except,
-            ExceptRepository,
-            ExceptUnknown,
-            Anonymous,
-            AuthenticatedWorkload,
-            WorkloadProvider,
-            Provider,
-            Realm,
-            HomeRealm,
-            User,
-            Group,
-            All,
-            IgnoredCase,
-            ExactCase,
-            LowerCase,
-            AmbiguousAllow,
-            AmbiguousDeny,
-            Reserved,
-            UserCapture,
-            ForeignUser,
-            RoleCapture,
-            Rename,
-            Hide,
-            AliasRealm,
-            Dn,
-            Catalog,
-        ];
-        let mut more = |known: bool, some: &[Self]| parts.extend(some.iter().filter(|_| known));
-        more(features.contains(&Feature::Claims), &[Claims, MissingClaim]);
-        more(features.contains(&Feature::Mfa), &[Mfa, MissingFactor, MfaChange]);
-        more(
-            features.contains(&Feature::When),
-            &[When, Services, Source, MissingSource, From, Until, Weekly, Zone, Ahead, Change, DenyChange],
-        );
-        more(features.contains(&Feature::Ttl), &[Ttl, TtlAction, LongestTtl]);
-        more(features.contains(&Feature::Tags), &[Tags]);
-        more(features.contains(&Feature::Files), &[Within]);
-        more(features.contains(&Feature::Unreadable), &[UnreadableDn]);
-        parts
-    }
+    pub const ALL: [Self; 48] = [
+        Self::Deny,
+        Self::Except,
+        Self::ExceptRepository,
+        Self::ExceptUnknown,
+        Self::Anonymous,
+        Self::AuthenticatedWorkload,
+        Self::WorkloadProvider,
+        Self::Provider,
+        Self::Realm,
+        Self::HomeRealm,
+        Self::User,
+        Self::Group,
+        Self::All,
+        Self::IgnoredCase,
+        Self::ExactCase,
+        Self::LowerCase,
+        Self::AmbiguousAllow,
+        Self::AmbiguousDeny,
+        Self::Reserved,
+        Self::UserCapture,
+        Self::ForeignUser,
+        Self::RoleCapture,
+        Self::Rename,
+        Self::Hide,
+        Self::AliasRealm,
+        Self::Dn,
+        Self::UnreadableDn,
+        Self::Catalog,
+        Self::Claims,
+        Self::MissingClaim,
+        Self::Mfa,
+        Self::MissingFactor,
+        Self::When,
+        Self::Services,
+        Self::Source,
+        Self::MissingSource,
+        Self::From,
+        Self::Until,
+        Self::Weekly,
+        Self::Zone,
+        Self::Ahead,
+        Self::Change,
+        Self::DenyChange,
+        Self::MfaChange,
+        Self::Ttl,
+        Self::TtlAction,
+        Self::LongestTtl,
+        Self::Tags,
+    ];
 }
-
-/// What rule files may hold beside the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feature {
-    When,
-    Claims,
-    Mfa,
-    Ttl,
-    Tags,
-    Files,
-    /// Groups of which the DN cannot be read.
-    Unreadable,
-}
-
-pub type Features = &'static [Feature];

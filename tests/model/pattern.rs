@@ -117,21 +117,11 @@ impl Path {
         self.0.iter().enumerate().map(fill).collect::<Option<_>>().map(|segments| Filled { segments, reserved: owned(reserved) })
     }
 
-    /// With `*` for every capture of which it is not known what it stands for.
-    pub fn loosened(&self, user: Option<&String>) -> Option<Filled> {
-        let mut loose = Vec::new();
-        for segment in &self.0 {
-            let mut tokens = Vec::new();
-            for token in segment {
-                match token {
-                    Token::Capture(name) if name == "user" => tokens.extend(user?.chars().map(Token::Char)),
-                    Token::Capture(_) => tokens.push(Token::Star),
-                    Token::Char(_) | Token::Star => tokens.push(token.clone()),
-                }
-            }
-            loose.push(Segment { any: *segment == ANY, captured: false, tokens });
-        }
-        Some(Filled { segments: loose, reserved: Vec::new() })
+    /// With `*` for every capture, where it is not known what they stand for.
+    pub fn loosened(&self) -> Filled {
+        let loose = |token: &Token| if matches!(token, Token::Capture(_)) { Token::Star } else { token.clone() };
+        let segment = |segment: &Vec<Token>| Segment { any: *segment == ANY, captured: false, tokens: segment.iter().map(loose).collect() };
+        Filled { segments: self.0.iter().map(segment).collect(), reserved: Vec::new() }
     }
 }
 

@@ -114,6 +114,11 @@ pub enum Ttl {
 }
 
 impl Rule {
+    /// What its file has to stay inside.
+    pub fn within(&self, book: &Rulebook) -> Option<&'static str> {
+        self.file.checked_sub(1).and_then(|index| book.others[index])
+    }
+
     /// Every map of `to` and `except`.
     pub fn maps(&self) -> impl Iterator<Item = &Map> {
         let to = match &self.to {

@@ -4,10 +4,8 @@ use narrows::registry::{Action, ActionSet, Resource, ResourceScope};
 
 use super::shapes::{CLAIMS, DNS, GROUPS, NAMES, USERS, held};
 use super::{PERIODS, services, times};
-use crate::FEATURES;
 use crate::dice::Dice;
 use crate::model::{AHEAD, Model};
-use crate::part::Feature;
 use crate::pattern::{Token, tokens};
 use crate::rules::{Asker, Circumstances, Factor, GroupName, HeldDn, Membership, REALMS, Rule, Rulebook};
 
@@ -134,7 +132,7 @@ fn covered(dice: &mut Dice<'_>, book: &Rulebook, user: &str) -> Option<Resource>
 fn membership(dice: &mut Dice<'_>) -> Membership {
     let dn = match dice.below(24) {
         0..15 => HeldDn::None,
-        15 if FEATURES.contains(&Feature::Unreadable) => HeldDn::Garbage,
+        15 => HeldDn::Garbage,
         _ => held(DNS[dice.below(DNS.len())]),
     };
     let id = dice.chance(10).then_some("0E1C2F6E-5a7b-4a53-9d9f-0a4d0b0b2f10");
