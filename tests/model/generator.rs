@@ -4,7 +4,7 @@ mod askers;
 mod shapes;
 mod times;
 
-pub use askers::{asker, circumstances, scopes};
+pub use askers::{asker, circumstances, relative, scopes};
 pub use shapes::NAMES;
 
 use self::shapes::{ALIAS_DN, CLAIMS, SHAPES, Shape};
@@ -100,11 +100,17 @@ fn everything(dice: &mut Dice<'_>) -> Rule {
         words: vec!["owner"],
         to,
         repository: vec!["**".to_owned()],
-        except: Vec::new(),
+        except: if dice.chance(30) { vec![theirs(dice)] } else { Vec::new() },
         when: None,
         ttl: (dice.chance(25)).then(|| ttl(dice, &["push"])),
         tags: Vec::new(),
     }
+}
+
+/// What is called like somebody of a realm that only the exception names.
+fn theirs(dice: &mut Dice<'_>) -> Choice {
+    let map = Map { realm: vec![dice.one(&REALMS).0], ..Map::default() };
+    Choice { all: vec![map], repository: dice.some(&["{user}/**".to_owned(), "a/{user}".to_owned(), "users/{user}/**".to_owned()]) }
 }
 
 /// The patterns that a file may speak of.

@@ -17,7 +17,7 @@ use super::{engine, generator};
 const QUESTIONS: usize = 30;
 
 fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, max_shrink_time: 10_000, max_shrink_iters: u32::MAX, ..ProptestConfig::with_cases(120) }
+    ProptestConfig { failure_persistence: None, max_shrink_time: 10_000, max_shrink_iters: u32::MAX - 1, ..ProptestConfig::with_cases(120) }
 }
 
 fn made((questions, head, rules): &Thrown) -> (Rulebook, Vec<Question>) {

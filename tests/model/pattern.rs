@@ -58,10 +58,10 @@ pub fn splits(pattern: &[Token], text: &[char], case: Case, value: &dyn Fn(Strin
             (1..=most).flat_map(|taken| after(taken, known)).collect()
         }
         Token::Capture(name) => match known.get(name) {
-            Some(value) => {
-                let wanted: Vec<char> = value.chars().collect();
-                let held = text.len() >= wanted.len() && wanted.iter().zip(text).all(|(wanted, found)| same(*wanted, *found, case));
-                if held { after(wanted.len(), known) } else { BTreeSet::new() }
+            Some(bound) => {
+                let taken = bound.chars().count();
+                let again = taken <= text.len() && value(text[..taken].iter().collect()) == *bound;
+                if again { after(taken, known) } else { BTreeSet::new() }
             }
             None => (1..=text.len())
                 .flat_map(|taken| {

@@ -99,8 +99,12 @@ impl Model<'_> {
         let groups = pairs.filter_map(|(pattern, group)| match (pattern, &group.dn) {
             (GroupName::Plain(pattern), _) => Some(one(Truth::Yes, Some(self.name_splits(pattern, &group.name, asker, known)))),
             (GroupName::Dn(_), HeldDn::None) => None,
-            // It may be this group. Then nothing tells what captures stand for, and where that is so of one, it is of all.
-            (GroupName::Dn(_), HeldDn::Garbage) => (!self.without(Part::UnreadableDn)).then(|| one(Truth::Unknown, None)),
+            // It may be this group, and then nothing tells what its captures stand for.
+            (GroupName::Dn(pattern), HeldDn::Garbage) => {
+                let captures = pattern.iter().any(|(_, value)| value.contains('{'));
+                let splits = if captures { None } else { Some([known.clone()].into()) };
+                (!self.without(Part::UnreadableDn)).then(|| one(Truth::Unknown, splits))
+            }
             (GroupName::Dn(pattern), HeldDn::Of(dn)) => Some(one(Truth::Yes, Some(self.dn_splits(pattern, dn, asker, known)))),
         });
         let groups = if map.group.is_empty() || self.without(Part::Group) { anybody() } else { groups.collect() };

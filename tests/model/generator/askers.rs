@@ -44,6 +44,28 @@ pub fn asker(dice: &mut Dice<'_>, book: &Rulebook, now: i64) -> Option<Asker> {
     Some(asker)
 }
 
+/// Somebody who differs in one thing alone, so that nothing may be remembered by less than the whole identity.
+pub fn relative(dice: &mut Dice<'_>, asker: &Asker) -> Asker {
+    let mut other = asker.clone();
+    match dice.below(6) {
+        0 => drop(other.claims.pop()),
+        1 => {
+            let (name, values) = *dice.one(&CLAIMS);
+            other.claims.retain(|(known, _)| *known != name);
+            other.claims.push((name, dice.some(values)));
+        }
+        2 => other.factor = *dice.one(&[Factor::Unknown, Factor::Absent, Factor::Used(0), Factor::Used(i64::from(u32::MAX))]),
+        3 => drop(other.groups.pop()),
+        4 => {
+            let providers = REALMS.iter().find(|(name, ..)| *name == asker.realm).unwrap().2;
+            other.provider = *dice.one(providers);
+            other.workload = workloads_of(other.provider);
+        }
+        _ => other.user = (*dice.one(&USERS)).to_owned(),
+    }
+    other
+}
+
 fn workloads_of(provider: &str) -> bool {
     REALMS.iter().any(|(_, _, _, workloads)| workloads.contains(&provider))
 }

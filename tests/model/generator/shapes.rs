@@ -120,7 +120,7 @@ pub const SHAPES: [Shape; 5] = [
 pub const ALIAS_DN: [(&str, &str); 2] = [("CN", "a b"), ("DC", "c")];
 
 /// DNs that groups have.
-pub const DNS: [&[(&str, &str)]; 13] = [
+pub const DNS: [&[(&str, &str)]; 14] = [
     &[("CN", "web"), ("OU", "T"), ("DC", "c")],
     &[("CN", "web"), ("DC", "c")],
     &[("CN", "web,OU=T"), ("DC", "c")],
@@ -129,6 +129,7 @@ pub const DNS: [&[(&str, &str)]; 13] = [
     &[("CN", "g-b"), ("OU", "T"), ("DC", "c")],
     &[("CN", "g-ab"), ("OU", "T"), ("DC", "c")],
     &[("CN", "b"), ("OU", "b"), ("DC", "c")],
+    &[("CN", "b"), ("OU", "B"), ("DC", "c")],
     &[("CN", "a"), ("OU", "b"), ("DC", "c")],
     &[("CN", "a-b"), ("DC", "c")],
     &[("CN", "a-b-a"), ("DC", "c")],
