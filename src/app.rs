@@ -1,20 +1,27 @@
 //! Configuration becomes the running parts here, and nowhere else. [`App`] is the only shared state.
 
 mod candidate;
+mod comparison;
+mod order;
+mod policy_tests;
 mod status;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
 pub use candidate::{Candidate, Reread};
-pub use status::{KeyStatus, ProviderStatus, ReloadStatus, Status};
+pub use comparison::{ChangeKind, Comparison, Example};
+pub use order::{ReloadOrder, ReloadOutcome, ReloadReport};
+pub use policy_tests::check_policy_tests;
+pub use status::{HeldStatus, KeyStatus, ProviderStatus, ReloadStatus, Status};
 
 use crate::audit::Audit;
-use crate::authz::Policy;
+use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
@@ -30,6 +37,7 @@ pub struct App {
     issuer: ArcSwap<Issuer>,
     config: ArcSwap<Config>,
     reloads: ArcSwap<ReloadStatus>,
+    orders: ArcSwapOption<mpsc::Sender<ReloadOrder>>,
     store: Store,
     keys: Arc<Keys>,
     exporter: Exporter,
@@ -48,17 +56,17 @@ impl App {
         let keys = Arc::new(open_keys(&config, &store, &clock).await?);
         let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
         let authenticator = candidate::authenticator(&config, &clock)?;
-        let (policy, problem) = match candidate::policy(&config, clock.now()) {
-            Ok(read) => {
-                store.keep_rules(&read.text).await.context("cannot keep the rules in the state")?;
-                (read.policy, None)
+        let (rulebook, problem) = match candidate::rules(&config, clock.now()) {
+            Ok(candidate::Rules { rulebook, .. }) => {
+                store.keep_rules(&rulebook.to_kept()).await.context("cannot keep the rules in the state")?;
+                (rulebook, None)
             }
             Err(findings) => (last_good(&store, &config, clock.now(), &findings).await?, Some(findings)),
         };
         let issuer = Issuer {
             generation: 1,
             services: candidate::services(&config),
-            policy: Arc::new(policy),
+            rulebook: Arc::new(rulebook),
             authenticator: Arc::new(authenticator),
             identity_tokens,
             rechecks: Arc::default(),
@@ -69,11 +77,13 @@ impl App {
             rejection_floor: config.throttle.rejection_floor.value.duration(),
         };
         metrics::generation(issuer.generation);
+        metrics::reload_waits(problem.is_some(), false);
         let reloads = ReloadStatus::started(clock.now(), problem.as_ref());
         Ok(Self {
             issuer: ArcSwap::from_pointee(issuer),
             config: ArcSwap::from_pointee(config),
             reloads: ArcSwap::from_pointee(reloads),
+            orders: ArcSwapOption::empty(),
             store,
             keys,
             exporter,
@@ -141,24 +151,62 @@ impl App {
         Candidate::read(reread, &self.config.load_full(), &self.issuer.load_full(), &self.clock)
     }
 
+    /// What of a prepared generation can run under the rules that run; `None` where it is rules alone. Reads files.
+    pub fn set_rules_aside(&self, candidate: Candidate) -> Result<Option<Candidate>, Diagnostics> {
+        candidate.under_former_rules(&self.config.load_full(), &self.issuer.load_full(), &self.clock)
+    }
+
     /// Makes the prepared generation the running one.
     pub async fn adopt(&self, candidate: Candidate) {
-        if let Err(error) = self.store.keep_rules(&candidate.rules_text).await {
+        self.adopt_beside(candidate, None).await;
+    }
+
+    /// The same, beside rules that are held back.
+    pub async fn adopt_beside(&self, candidate: Candidate, held: Option<HeldStatus>) {
+        let (before, status) = (self.issuer.load_full(), self.reloads.load_full());
+        let same_rules = Arc::ptr_eq(&before.rulebook, &candidate.issuer.rulebook);
+        if let Err(error) = self.store.keep_rules(&candidate.kept).await {
             tracing::warn!(error = %error, "the rules run, but could not be kept for the next start");
         }
+        // A configuration that waits was not looked at by a reload of other files.
+        let waiting = status.held.clone().filter(|held| held.configuration && !candidate.configuration);
+        let loaded = ReloadStatus { last_good: status.last_good && same_rules, ..ReloadStatus::loaded(self.clock.now()) };
         let generation = candidate.issuer.generation;
         self.config.store(Arc::new(candidate.config));
         self.issuer.store(Arc::new(candidate.issuer));
-        self.reloads.store(Arc::new(ReloadStatus::loaded(self.clock.now())));
         metrics::generation(generation);
+        match held.or(waiting) {
+            Some(held) => self.keep_status(ReloadStatus { held: status.held.clone(), ..loaded }.holding(held)),
+            None => self.keep_status(loaded),
+        }
         metrics::reload("loaded");
+    }
+
+    /// Notes that rules are held back; what ran goes on running.
+    pub fn hold(&self, held: HeldStatus) {
+        self.keep_status(self.reloads.load().holding(held));
+        metrics::reload("held");
     }
 
     /// Notes that a reload was refused and why; what ran goes on running.
     pub fn refuse(&self, findings: &Diagnostics) {
-        let refused = self.reloads.load().refused(self.clock.now(), findings);
-        self.reloads.store(Arc::new(refused));
+        self.keep_status(self.reloads.load().refused(self.clock.now(), findings));
         metrics::reload("refused");
+    }
+
+    fn keep_status(&self, status: ReloadStatus) {
+        metrics::reload_waits(status.error.is_some(), status.held.is_some());
+        self.reloads.store(Arc::new(status));
+    }
+
+    /// How rules that widen are held back from now on.
+    pub fn held(&self, candidate: &Candidate, comparison: Comparison, configuration: bool) -> HeldStatus {
+        HeldStatus::new(self.clock.now(), candidate.rulebook().digest().to_owned(), comparison, configuration)
+    }
+
+    /// The rules that run.
+    pub fn rulebook(&self) -> Arc<Rulebook> {
+        Arc::clone(&self.issuer.load().rulebook)
     }
 
     /// Opens the audit file anew, for log rotation.
@@ -220,10 +268,10 @@ async fn open_keys(config: &Config, store: &Store, clock: &Clock) -> anyhow::Res
     Ok(keys)
 }
 
-/// The rules of the last good load; without them a bad rule file refuses the start.
-async fn last_good(store: &Store, config: &Config, now: Timestamp, findings: &Diagnostics) -> anyhow::Result<Policy> {
+/// The rules of the last good load; without them bad rule files refuse the start.
+async fn last_good(store: &Store, config: &Config, now: Timestamp, findings: &Diagnostics) -> anyhow::Result<Rulebook> {
     let kept = store.kept_rules().await.context("cannot read the last good rules")?;
-    let policy = kept.and_then(|text| candidate::compile_kept(text, config, now)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
-    tracing::error!(findings = %findings, "the rule file is bad: the last good rules run until it is mended");
-    Ok(policy)
+    let rulebook = kept.and_then(|kept| candidate::compile_kept(kept, config, now)).ok_or_else(|| anyhow::Error::new(findings.clone()))?;
+    tracing::error!(findings = %findings, "the rules are bad: the last good ones run until they are mended");
+    Ok(rulebook)
 }

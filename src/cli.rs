@@ -3,14 +3,19 @@
 //! Standard output is data, standard error is talk. Exit codes: 0 good, 1 a difference or denial, 2 bad usage or
 //! configuration, 3 something unavailable.
 
+mod admin;
 pub mod check;
 pub mod explain;
+mod finding;
 pub mod hash;
 pub mod keys;
 mod logging;
 pub mod quickstart;
+pub mod reload;
+pub mod schema;
 pub mod serve;
 pub mod status;
+pub mod test;
 pub mod tokens;
 
 use std::io::Write;
@@ -51,6 +56,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say which rule gives or takes each action, and what is missing.
     Explain(explain::ExplainArgs),
+    /// Run policy tests: who asks for what, and gets what.
+    Test(test::TestArgs),
     /// Hash a password for the users file.
     Hash(hash::HashArgs),
     /// Make, show, replace and export signing keys.
@@ -59,6 +66,10 @@ enum Command {
     Tokens(TokensCommand),
     /// Show how a running service stands.
     Status(status::StatusArgs),
+    /// Let a running service read its files again.
+    Reload(reload::ReloadArgs),
+    /// Print the JSON Schema of the configuration or of the rule file.
+    Schema(schema::SchemaArgs),
 }
 
 /// `narrows keys`.
@@ -122,6 +133,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Quickstart(args) => quickstart::run(&args, clock, out),
         Command::Check(args) => runtime()?.block_on(check::run(&args, out, &mut std::io::stderr())),
         Command::Explain(args) => explain::run(&args, out),
+        Command::Test(args) => test::run(&args, out),
         Command::Hash(args) => hash::run(&args, &mut std::io::stdin().lock(), out),
         Command::Keys(command) => {
             let config = command.config.load()?;
@@ -132,6 +144,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(tokens::run(&command.tokens, &config.state, &config.identity_tokens, config.folder(), &clock, out))
         }
         Command::Status(args) => runtime()?.block_on(status::run(&args, out)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(&args, out)),
+        Command::Schema(args) => schema::run(&args, out),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What time it is. The only place that asks the operating system, so that tests own time.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,19 @@ impl Timestamp {
     /// RFC 3339 in UTC with whole seconds: `2026-11-23T18:00:00Z`.
     pub fn rfc3339(self) -> String {
         jiff::Timestamp::from_second(self.0).unwrap_or_default().to_string()
+    }
+}
+
+/// Not an instant of RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an instant; write date, time and zone, as in 2035-01-31T18:00:00Z or 2035-01-31T18:00:00+01:00")]
+pub struct TimestampError(String);
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError(text.to_owned()))?;
+        Ok(Self(instant.as_second()))
     }
 }
 
@@ -61,5 +75,15 @@ mod tests {
     #[test]
     fn a_timestamp_is_strict_rfc3339() {
         assert_eq!(Timestamp(1_700_000_000).rfc3339(), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn an_instant_has_a_date_a_time_and_a_zone() {
+        for text in ["2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20.5Z"] {
+            assert_eq!(text.parse(), Ok(Timestamp(1_700_000_000)), "{text}");
+        }
+        for text in ["2023-11-14", "2023-11-14T22:13:20", "22:13", "1700000000", ""] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError(text.to_owned())));
+        }
     }
 }

@@ -8,9 +8,12 @@ mod document;
 mod environment;
 mod listen;
 mod log;
+mod rules;
+mod schema;
 
 pub use document::TlsSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
+pub use schema::schema;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,9 +52,9 @@ pub struct Config {
     pub services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
     pub signing: SigningSettings,
-    /// The rule file.
-    pub rules: RulesSettings,
-    /// Tests of the rules; none so far.
+    /// The rules of those services that have none of their own.
+    pub rules: Option<RulesSettings>,
+    /// Tests of the rules.
     pub policy_tests: PolicyTests,
     /// When changed files are picked up.
     pub reload: ReloadSettings,
@@ -89,11 +92,6 @@ impl Config {
     pub fn folder(&self) -> &Path {
         self.file.folder()
     }
-
-    /// The rule file.
-    pub fn rules_file(&self) -> PathBuf {
-        self.rules.path().map_or_else(|| self.folder().to_owned(), |path| self.folder().join(path.value))
-    }
 }
 
 /// Reads and checks a configuration file. Warnings come with the configuration, errors instead of it, each with its
@@ -112,8 +110,8 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
     // A missing key has no place and comes first.
     findings.0.sort_by_key(|finding| finding.place);
     let complete = !findings.has_errors();
-    match (listening, document.rules) {
-        (Some(listening), Some(rules)) if complete => Ok((
+    match listening {
+        Some(listening) if complete => Ok((
             Config {
                 listen: listening.listen,
                 admin_listen: listening.admin_listen,
@@ -123,7 +121,7 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
                 trusted_proxies: listening.trusted_proxies.into(),
                 services: document.services,
                 signing: document.signing,
-                rules,
+                rules: document.rules,
                 policy_tests: document.policy_tests,
                 reload: document.reload,
                 providers: document.providers,
@@ -138,7 +136,7 @@ pub fn parse(file: SourceFile) -> Result<(Config, Diagnostics), Diagnostics> {
             },
             findings,
         )),
-        (_, _) => Err(findings),
+        Some(_) | None => Err(findings),
     }
 }
 

@@ -3,7 +3,7 @@
 //! - this file: every path on one screen
 //! - `server`, `patience`: connections
 //! - `visit`, `client`: a request's id, its address, its line in the log
-//! - `token`, `oauth`, `revoke`, `whoami`, `keys`, `health`: the handlers
+//! - `token`, `oauth`, `revoke`, `whoami`, `keys`, `health`, `reload`: the handlers
 //! - `basic`, `parameters`, `form`: what requests are made of
 //! - `error`: the only place where a failure becomes a status
 
@@ -21,6 +21,7 @@ mod limits;
 mod oauth;
 mod parameters;
 mod patience;
+mod reload;
 mod revoke;
 mod server;
 #[cfg(test)]
@@ -38,9 +39,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::edge::Edge;
 
-pub use self::bridge::{Bridge, Readiness};
+pub use self::bridge::{Bridge, Readiness, Reload};
 pub use self::client::Peer;
 pub use self::limits::Limits;
+pub use self::reload::RELOAD_MARK;
 pub use self::server::serve;
 
 const GET: &str = "GET, HEAD, OPTIONS";
@@ -72,7 +74,8 @@ pub fn admin_router<B: Bridge>(bridge: Arc<B>, limits: Limits) -> Router {
         .route("/livez", only(routing::get(health::live), GET))
         .route("/readyz", only(routing::get(health::ready_in_detail::<B>), GET))
         .route("/status", only(routing::get(health::report::<B>), GET))
-        .route("/metrics", only(routing::get(health::metrics::<B>), GET));
+        .route("/metrics", only(routing::get(health::metrics::<B>), GET))
+        .route("/reload", only(routing::post(reload::post::<B>), POST));
     finish(router, bridge, limits)
 }
 

@@ -20,7 +20,7 @@ use crate::audit::Audit;
 use crate::authn::authenticator::Authenticator;
 use crate::authn::identity::Principal;
 use crate::authn::verdict::Circumstances;
-use crate::authz::{Context, Decision, Life, Policy};
+use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
@@ -38,8 +38,8 @@ pub struct Issuer {
     pub generation: u64,
     /// The registries by name.
     pub services: BTreeMap<String, ServiceSettings>,
-    /// The rules.
-    pub policy: Arc<Policy>,
+    /// The rules of each of them.
+    pub rulebook: Arc<Rulebook>,
     /// The providers and what they answered lately.
     pub authenticator: Arc<Authenticator>,
     /// The logins that docker keeps.
@@ -56,6 +56,26 @@ pub struct Issuer {
     pub request_deadline: Duration,
     /// A refusal of credentials leaves no earlier than this after its request came.
     pub rejection_floor: Duration,
+}
+
+/// A registry, and the rules that decide for it.
+#[derive(Clone, Copy)]
+struct Service<'a> {
+    settings: &'a ServiceSettings,
+    policy: &'a Policy,
+}
+
+impl Service<'_> {
+    fn name(&self) -> &str {
+        &self.settings.name.value
+    }
+
+    fn decide(&self, principal: &Principal, request: &TokenRequest, now: Timestamp, record: &mut Record) -> Decision {
+        let context = Context { service: self.name(), now, source: request.client.source() };
+        let decision = self.policy.decide(principal, &request.scopes.scopes, &context);
+        record.decided(&decision);
+        decision
+    }
 }
 
 impl Issuer {
@@ -113,7 +133,7 @@ impl Issuer {
         let proof = self.authenticate(request, service, record).await?;
         // The token lives from the moment of its decision, however long the rest takes.
         let now = self.clock.now();
-        let decision = self.decide(&proof.principal, service, request, now, record);
+        let decision = service.decide(&proof.principal, request, now, record);
         if proof.principal == Principal::Anonymous && decision.is_empty() {
             return Err(Refusal::AuthenticationRequired);
         }
@@ -125,59 +145,46 @@ impl Issuer {
         let service = self.service(request.service.as_deref(), record)?;
         let proof = self.authenticate(request, service, record).await?;
         let Principal::Identified(identity) = &proof.principal else { return Err(Refusal::AuthenticationRequired) };
-        let decision = self.decide(&proof.principal, service, request, self.clock.now(), record);
+        let decision = service.decide(&proof.principal, request, self.clock.now(), record);
         Ok(Who {
             username: identity.username.clone(),
             realm: identity.realm.to_string(),
-            groups: self.policy.mentioned_groups(identity),
+            groups: service.policy.mentioned_groups(identity),
             granted: scopes_of(&decision),
         })
     }
 
     /// The registry that a request names; the only one where it names none (protocol.md R9).
-    fn service(&self, name: Option<&str>, record: &mut Record) -> Result<&ServiceSettings, Refusal> {
-        let service = match name {
+    fn service(&self, name: Option<&str>, record: &mut Record) -> Result<Service<'_>, Refusal> {
+        let settings = match name {
             Some(name) if !name.is_empty() => self.services.get(name).ok_or(Refusal::UnknownService)?,
             Some(_) | None if self.services.len() == 1 => self.services.values().next().ok_or(Refusal::MissingService)?,
             Some(_) | None => return Err(Refusal::MissingService),
         };
-        record.service(&service.name.value);
-        Ok(service)
+        let name = &settings.name.value;
+        record.service(name);
+        // A generation is built with rules for every service; without them there is no answer, least of all a grant.
+        let policy = self.rulebook.policy(name).ok_or_else(|| {
+            tracing::error!(service = %name, "the service has no rules");
+            Refusal::Unavailable { retry_after: RETRY_AFTER }
+        })?;
+        Ok(Service { settings, policy })
     }
 
     fn circumstances(&self, request: &TokenRequest) -> Circumstances {
         Circumstances { source: request.client.source(), deadline: request.received + self.request_deadline }
     }
 
-    fn decide(
-        &self,
-        principal: &Principal,
-        service: &ServiceSettings,
-        request: &TokenRequest,
-        now: Timestamp,
-        record: &mut Record,
-    ) -> Decision {
-        let context = Context { service: &service.name.value, now, source: request.client.source() };
-        let decision = self.policy.decide(principal, &request.scopes.scopes, &context);
-        record.decided(&decision);
-        decision
-    }
-
     /// The identity token that goes back: a new one only where the password was proven by this very request, the
     /// presented one where one was presented, none unless somebody asked.
-    async fn identity_token(
-        &self,
-        request: &TokenRequest,
-        service: &ServiceSettings,
-        proof: &Proof,
-    ) -> Result<Option<SecretString>, Refusal> {
+    async fn identity_token(&self, request: &TokenRequest, service: Service<'_>, proof: &Proof) -> Result<Option<SecretString>, Refusal> {
         if let Some(presented) = &proof.presented {
             let wanted = request.offline || request.grant == GrantType::RefreshToken;
             return Ok(wanted.then(|| presented.clone()));
         }
         let (Principal::Identified(identity), true, true) = (&proof.principal, request.offline, proof.fresh) else { return Ok(None) };
         let Some(fingerprint) = self.authenticator.fingerprint(&identity.provider) else { return Ok(None) };
-        let (service, renewal) = (&service.name.value, proof.renewal.clone());
+        let (service, renewal) = (service.name(), proof.renewal.clone());
         let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, Recheck::ByProvider).await;
         minted.map(Some).map_err(|error| {
             tracing::error!(error = %error, "an identity token could not be stored");
@@ -187,7 +194,7 @@ impl Issuer {
 
     fn sign(
         &self,
-        service: &ServiceSettings,
+        service: Service<'_>,
         principal: &Principal,
         decision: &Decision,
         refresh_token: Option<SecretString>,
@@ -195,20 +202,20 @@ impl Issuer {
         record: &mut Record,
     ) -> Result<Issued, Refusal> {
         let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(service = %service.name.value, error = %error, "a token could not be signed");
+            tracing::error!(service = %service.name(), error = %error, "a token could not be signed");
             Refusal::Unavailable { retry_after: RETRY_AFTER }
         };
-        let signer = self.keys.signer(&service.name.value).ok_or_else(|| failed(&"the service has no key"))?;
+        let signer = self.keys.signer(service.name()).ok_or_else(|| failed(&"the service has no key"))?;
         let id = TokenId::random().map_err(|error| failed(&error))?;
-        let expires_in = lifetime(&service.token_ttl, decision, issued_at);
+        let expires_in = lifetime(&service.settings.token_ttl, decision, issued_at);
         record.signed(id.as_str());
         let claims = Claims {
-            issuer: service.issuer.value.clone(),
+            issuer: service.settings.issuer.value.clone(),
             subject: match principal {
                 Principal::Anonymous => String::new(),
-                Principal::Identified(identity) => self.policy.subject(identity),
+                Principal::Identified(identity) => service.policy.subject(identity),
             },
-            audience: service.name.value.clone(),
+            audience: service.name().to_owned(),
             issued: issued_at,
             lifetime: expires_in,
             id,

@@ -1,5 +1,6 @@
 //! What happens while the service runs: files change, signals come, certificates age, and it ends.
 
+mod files;
 mod reload;
 mod tls;
 mod watch;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch as channel;
+use tokio::sync::{mpsc, watch as channel};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-pub use reload::Files;
+pub use files::Files;
 pub use tls::{Tls, TlsError};
 
 use self::reload::Reloader;
-use crate::app::App;
+use crate::app::{App, ReloadOrder};
 
 /// How often certificates and ended identity tokens are tended.
 const UPKEEP: Duration = Duration::from_mins(1);
@@ -26,11 +27,11 @@ const DRAIN_COUNTERS: Duration = Duration::from_secs(5);
 /// How long requests under way may take after the service was told to end.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// Watches the files, which were looked at before they were read, and the hang-up signal until `ending` turns true. A
-/// reload is all or nothing: what cannot be read, parsed or checked changes nothing and is shown by the log, `/readyz`
+/// Watches the files, which were looked at before they were read, the hang-up signal and orders to reload until `ending`
+/// turns true. A reload is all or nothing: what cannot be read, parsed or checked changes nothing and is shown by the log, `/readyz`
 /// and the metrics.
 ///
-/// Signals count from the call on, so call it before anybody is served; the work is the future's.
+/// Signals and orders count from the call on, so call it before anybody is served; the work is the future's.
 pub fn attend(
     app: Arc<App>,
     tls: Option<Arc<Tls>>,
@@ -38,11 +39,18 @@ pub fn attend(
     ending: channel::Receiver<bool>,
 ) -> std::io::Result<impl Future<Output = ()> + Send + use<>> {
     let hangup = signal(SignalKind::hangup())?;
+    let orders = app.take_orders();
     let reloader = Reloader::new(Arc::clone(&app), tls, files);
-    Ok(attending(app, reloader, hangup, ending))
+    Ok(attending(app, reloader, Calls { hangup, orders }, ending))
 }
 
-async fn attending(app: Arc<App>, mut reloader: Reloader, mut hangup: Signal, mut ending: channel::Receiver<bool>) {
+/// The ways to ask for a reload.
+struct Calls {
+    hangup: Signal,
+    orders: mpsc::Receiver<ReloadOrder>,
+}
+
+async fn attending(app: Arc<App>, mut reloader: Reloader, mut calls: Calls, mut ending: channel::Receiver<bool>) {
     let mut upkeep = interval_at(Instant::now() + UPKEEP, UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut counters = interval_at(Instant::now() + DRAIN_COUNTERS, DRAIN_COUNTERS);
@@ -55,10 +63,15 @@ async fn attending(app: Arc<App>, mut reloader: Reloader, mut hangup: Signal, mu
                     return;
                 }
             }
-            _ = hangup.recv() => {
+            _ = calls.hangup.recv() => {
                 app.reopen_audit();
                 app.renew_keys().await;
                 reloader.reload_everything().await;
+            }
+            Some(ReloadOrder { accept, answer }) = calls.orders.recv() => {
+                app.renew_keys().await;
+                // Whoever does not wait for the report any more finds it in the log.
+                let _ = answer.send(reloader.reload_changes(accept.as_deref()).await);
             }
             () = tokio::time::sleep_until(next_look) => reloader.look().await,
             _ = upkeep.tick() => app.upkeep().await,

@@ -36,7 +36,15 @@ pub fn generation(number: u64) {
     metrics::gauge!("narrows_generation").set(number as f64);
 }
 
-/// One attempt to reload: `narrows_reloads_total{outcome}`; `outcome` is `loaded`, `unchanged` or `refused`.
+/// One attempt to reload: `narrows_reloads_total{outcome}`; `outcome` is `loaded`, `unchanged`, `held` or `refused`.
 pub fn reload(outcome: &'static str) {
     metrics::counter!("narrows_reloads_total", "outcome" => outcome).increment(1);
+}
+
+/// Whether the files say something else than what runs: `narrows_reload_waits{reason}` is 1 where the last reload was
+/// `refused`, and where rules are `held`.
+pub fn reload_waits(refused: bool, held: bool) {
+    for (reason, waits) in [("refused", refused), ("held", held)] {
+        metrics::gauge!("narrows_reload_waits", "reason" => reason).set(f64::from(u8::from(waits)));
+    }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::policy_tests;
 pub(super) use crate::authn::authenticator::Authenticator;
-use crate::authz::{Policy, RuleSource};
+use crate::authz::Rulebook;
+use crate::authz::settings::Widen;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::Issuer;
@@ -25,7 +27,13 @@ pub struct Reread {
 pub struct Candidate {
     pub(super) config: Config,
     pub(super) issuer: Issuer,
-    pub(super) rules_text: String,
+    /// The rules as the state keeps them.
+    pub(super) kept: String,
+    /// Whether more than rules was read.
+    pub(super) anew: bool,
+    /// Whether the configuration was.
+    pub(super) configuration: bool,
+    read: Vec<SourceFile>,
     /// Settings that were changed in the file and that only a restart brings.
     pub needs_restart: Vec<&'static str>,
     /// What was found and did not refuse the reload.
@@ -35,7 +43,8 @@ pub struct Candidate {
 impl Candidate {
     pub(super) fn read(reread: Reread, running: &Config, issuer: &Issuer, clock: &Clock) -> Result<Self, Diagnostics> {
         let mut warnings = Diagnostics::default();
-        let anew = reread.providers || reread.configuration.is_some();
+        let configuration = reread.configuration.is_some();
+        let anew = reread.providers || configuration;
         let config = reread.configuration.unwrap_or_else(|| running.clone());
         let authenticator = if anew {
             let (fresh, found) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
@@ -44,47 +53,106 @@ impl Candidate {
         } else {
             Arc::clone(&issuer.authenticator)
         };
-        let rules = policy(&config, clock.now())?;
-        warnings.0.extend(rules.warnings.0);
+        let Rules { rulebook, files: read, warnings: found } = rules(&config, clock.now())?;
+        warnings.0.extend(found.0);
         let needs_restart = needs_restart(running, &config);
         let services = if needs_restart.contains(&"services") { issuer.services.clone() } else { services(&config) };
-        let issuer = Issuer {
-            generation: issuer.generation.saturating_add(1),
-            services,
-            policy: Arc::new(rules.policy),
-            authenticator,
-            identity_tokens: Arc::clone(&issuer.identity_tokens),
-            rechecks: Arc::clone(&issuer.rechecks),
-            keys: Arc::clone(&issuer.keys),
-            audit: Arc::clone(&issuer.audit),
-            clock: clock.clone(),
-            request_deadline: config.request_deadline.duration(),
-            rejection_floor: config.throttle.rejection_floor.value.duration(),
-        };
-        Ok(Self { config, issuer, rules_text: rules.text, needs_restart, warnings })
+        let rulebook = rulebook.or_former(services.keys(), &issuer.rulebook);
+        // Equal rules stay the same value, so that it shows that nothing came of them.
+        let same = rulebook.digest() == issuer.rulebook.digest();
+        let rulebook = if same { Arc::clone(&issuer.rulebook) } else { Arc::new(rulebook) };
+        let issuer = Issuer { services, rulebook, ..next(issuer, &config, authenticator, clock) };
+        let kept = issuer.rulebook.to_kept();
+        Ok(Self { config, issuer, kept, anew, configuration, read, needs_restart, warnings })
+    }
+
+    /// What of it can run under the rules that run: users, certificates, secrets, and the configuration, unless that says
+    /// something else about the realms or services that rules are read against. `None` where there is nothing else.
+    pub(super) fn under_former_rules(self, running: &Config, former: &Issuer, clock: &Clock) -> Result<Option<Self>, Diagnostics> {
+        if !self.anew {
+            return Ok(None);
+        }
+        let rulebook = Arc::clone(&former.rulebook);
+        let kept = rulebook.to_kept();
+        if self.issuer.rulebook.environment() == rulebook.environment() {
+            return Ok(Some(Self { issuer: Issuer { rulebook, ..self.issuer }, kept, ..self }));
+        }
+        let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock)?;
+        let (config, services) = (running.clone(), former.services.clone());
+        let issuer = Issuer { services, rulebook, ..next(former, &config, Arc::new(authenticator), clock) };
+        Ok(Some(Self { config, issuer, kept, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
+    }
+
+    /// The rules that it would run.
+    pub fn rulebook(&self) -> &Arc<Rulebook> {
+        &self.issuer.rulebook
+    }
+
+    /// The files that they and their tests were made from, as they were read.
+    pub fn policy_files(&self) -> &[SourceFile] {
+        &self.read
+    }
+
+    /// What its configuration wants to become of rules that widen.
+    pub fn widen(&self) -> Widen {
+        self.config.reload.widen.value
+    }
+
+    /// Whether it brings another configuration.
+    pub fn has_configuration(&self) -> bool {
+        self.configuration
     }
 }
 
-/// A rule file that was read and compiled.
+/// The next generation, of another configuration and other providers.
+fn next(former: &Issuer, config: &Config, authenticator: Arc<Authenticator>, clock: &Clock) -> Issuer {
+    Issuer {
+        generation: former.generation.saturating_add(1),
+        services: former.services.clone(),
+        rulebook: Arc::clone(&former.rulebook),
+        authenticator,
+        identity_tokens: Arc::clone(&former.identity_tokens),
+        rechecks: Arc::clone(&former.rechecks),
+        keys: Arc::clone(&former.keys),
+        audit: Arc::clone(&former.audit),
+        clock: clock.clone(),
+        request_deadline: config.request_deadline.duration(),
+        rejection_floor: config.throttle.rejection_floor.value.duration(),
+    }
+}
+
+/// Rules that were read, and passed their tests.
 pub(super) struct Rules {
-    pub(super) policy: Policy,
-    pub(super) text: String,
+    pub(super) rulebook: Rulebook,
+    /// The files of rules and tests, as they were read.
+    pub(super) files: Vec<SourceFile>,
     pub(super) warnings: Diagnostics,
 }
 
-/// Reads and compiles the rule file that the configuration names.
-pub(super) fn policy(config: &Config, now: Timestamp) -> Result<Rules, Diagnostics> {
-    let file = SourceFile::load(&config.rules_file())?;
-    let source = RuleSource { file: file.clone(), within: None };
-    let (policy, warnings) = Policy::compile_all(&[source], &config.environment(now))?;
-    Ok(Rules { policy, text: file.text().to_owned(), warnings })
+/// Reads and compiles the rules of every service, and runs their tests.
+pub(super) fn rules(config: &Config, now: Timestamp) -> Result<Rules, Diagnostics> {
+    let tests = policy_tests::read(config);
+    let loaded = Rulebook::load(&config.rule_sets(), &config.environment(now));
+    let (tests, rulebook, mut warnings) = match (tests, loaded) {
+        (Ok(tests), Ok((rulebook, warnings))) => (tests, rulebook, warnings),
+        (Err(mut findings), loaded) => {
+            findings.0.extend(loaded.map_or_else(|errors| errors, |(_, warnings)| warnings).0);
+            return Err(findings);
+        }
+        (Ok(_), Err(errors)) => return Err(errors),
+    };
+    warnings.0.extend(policy_tests::run(&tests, config, &rulebook, now).0);
+    if warnings.has_errors() {
+        return Err(warnings);
+    }
+    let files = rulebook.files().cloned().chain(tests).collect();
+    Ok(Rules { rulebook, files, warnings })
 }
 
-/// Compiles the rules that the state kept; `None` where they no longer fit the providers.
-pub(super) fn compile_kept(text: String, config: &Config, now: Timestamp) -> Option<Policy> {
-    let file = SourceFile::new("rules of the last good load", text);
-    match Policy::compile_all(&[RuleSource { file, within: None }], &config.environment(now)) {
-        Ok((policy, _)) => Some(policy),
+/// Compiles the rules that the state kept; `None` where they no longer fit the configuration.
+pub(super) fn compile_kept(kept: String, config: &Config, now: Timestamp) -> Option<Rulebook> {
+    match Rulebook::of_kept(kept, config.services_without_rules(), &config.environment(now)) {
+        Ok(rulebook) => Some(rulebook),
         Err(findings) => {
             tracing::error!(findings = %findings, "the last good rules do not fit the configuration");
             None
@@ -94,8 +162,8 @@ pub(super) fn compile_kept(text: String, config: &Config, now: Timestamp) -> Opt
 
 pub(super) fn authenticator(config: &Config, clock: &Clock) -> Result<Authenticator, Diagnostics> {
     let (authenticator, warnings) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
-    for finding in &warnings.0 {
-        tracing::warn!("{}", finding.summary());
+    for warning in warnings.summaries() {
+        tracing::warn!("{warning}");
     }
     Ok(authenticator)
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::comparison::Comparison;
 use crate::authn::provider::Health;
 use crate::clock::Timestamp;
 use crate::issue::Issuer;
@@ -59,25 +60,65 @@ pub struct KeyStatus {
 pub struct ReloadStatus {
     /// When the running generation was loaded (RFC 3339).
     pub loaded: String,
+    /// Whether its rules are those of the last good load, because the files were bad at the start.
+    #[serde(default)]
+    pub last_good: bool,
     /// When a reload was refused last, if none was good since (RFC 3339).
     pub refused: Option<String>,
     /// Why, with file and line.
     pub error: Option<String>,
+    /// New rules that wait because they widen.
+    #[serde(default)]
+    pub held: Option<HeldStatus>,
+}
+
+/// New rules that wait because they may give somebody more.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct HeldStatus {
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// Tells them from other rules.
+    pub digest: String,
+    /// How they differ from the ones that run.
+    pub comparison: Comparison,
+    /// Whether a changed configuration waits with them.
+    pub configuration: bool,
+    /// The command that accepts them.
+    pub accept: String,
+}
+
+impl HeldStatus {
+    pub(super) fn new(since: Timestamp, digest: String, comparison: Comparison, configuration: bool) -> Self {
+        let accept = format!("narrows reload --accept-widening={digest}");
+        Self { since: since.rfc3339(), digest, comparison, configuration, accept }
+    }
 }
 
 impl ReloadStatus {
     pub(super) fn loaded(at: Timestamp) -> Self {
-        Self { loaded: at.rfc3339(), refused: None, error: None }
+        Self { loaded: at.rfc3339(), last_good: false, refused: None, error: None, held: None }
     }
 
+    /// A start, with the last good rules where there was a problem with the files.
     pub(super) fn started(at: Timestamp, problem: Option<&Diagnostics>) -> Self {
         let good = Self::loaded(at);
-        problem.map_or_else(|| good.clone(), |findings| good.refused(at, findings))
+        problem.map_or_else(|| good.clone(), |findings| Self { last_good: true, ..good.refused(at, findings) })
     }
 
     pub(super) fn refused(&self, at: Timestamp, findings: &Diagnostics) -> Self {
-        let error = findings.first().map(crate::source::Diagnostic::summary);
-        Self { loaded: self.loaded.clone(), refused: Some(at.rfc3339()), error }
+        let error = findings.first().map(|first| match findings.0.len() {
+            0 | 1 => first.summary(),
+            all => format!("{} (and {} more)", first.summary(), all - 1),
+        });
+        Self { loaded: self.loaded.clone(), last_good: self.last_good, refused: Some(at.rfc3339()), error, held: None }
+    }
+
+    /// These rules wait. Those that did already do so since then.
+    pub(super) fn holding(&self, mut held: HeldStatus) -> Self {
+        if let Some(before) = self.held.as_ref().filter(|before| before.digest == held.digest) {
+            held.since.clone_from(&before.since);
+        }
+        Self { refused: None, error: None, held: Some(held), ..self.clone() }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::source::is_hidden;
+
 /// Marks where a text was cut.
 const CUT: char = '…';
 
@@ -39,7 +41,7 @@ fn push(shown: &mut String, character: char) {
     match character {
         '"' => shown.push_str("\\\""),
         '\\' => shown.push_str("\\\\"),
-        _ if character.is_control() || is_hidden(character) => {
+        _ if is_hidden(character) => {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a String cannot fail.
                 let _ = write!(shown, "\\u{unit:04x}");
@@ -47,17 +49,6 @@ fn push(shown: &mut String, character: char) {
         }
         _ => shown.push(character),
     }
-}
-
-/// Characters that are no control characters and yet change how others look, or look like nothing: Unicode's category
-/// Cf, the separators of lines and paragraphs, and the fillers and selectors without a shape.
-fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
-        | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

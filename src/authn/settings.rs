@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::file::FileSettings;
@@ -14,13 +15,14 @@ use super::oidc::OidcSettings;
 use super::provider::Names;
 use super::route::NamePatterns;
 use super::workload::WorkloadSettings;
-use crate::source::{Diagnostics, Located, OneOrMany, Period, SourceFile};
+use crate::source::{Diagnostics, Located, OneOrMany, Period, SourceFile, exactly_one_of};
 
 pub use providers::check_providers;
 
 /// One source of identities. Exactly one of the nested kinds stands in it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = exactly_one_of(&["ldap", "file", "oidc", "workload"])))]
 pub struct ProviderSettings {
     /// What logs, rules and the audit call it.
     pub name: Located<String>,
@@ -33,7 +35,7 @@ pub struct ProviderSettings {
     /// Whether names and groups compare without regard to ASCII case. Default: true for ldap, false for the others.
     #[serde(default)]
     pub ignore_case: Option<Located<bool>>,
-    /// How long a verified answer may be used after an outage began. Default 0s; other values are refused by name.
+    /// How long a verified answer may be used after an outage began. Default 0s; other values are not available yet.
     #[serde(default)]
     pub stale_if_error: Option<Located<Period>>,
     /// An LDAP directory.
@@ -42,10 +44,10 @@ pub struct ProviderSettings {
     /// A file of users.
     #[serde(default)]
     pub file: Option<Located<FileSettings>>,
-    /// An OIDC issuer (refused by name until it can be asked).
+    /// An OIDC issuer. Not available yet.
     #[serde(default)]
     pub oidc: Option<Located<OidcSettings>>,
-    /// A workload issuer (refused by name until it can be asked).
+    /// An issuer of tokens for pipelines. Not available yet.
     #[serde(default)]
     pub workload: Option<Located<WorkloadSettings>>,
 }
@@ -101,7 +103,7 @@ impl ProviderSettings {
 }
 
 /// How long and how many verified and rejected credentials are remembered.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
     /// How long a verified answer is reused. Default 60s; 0s asks every time.
@@ -139,21 +141,21 @@ impl CacheSettings {
     }
 }
 
-/// The shield in front of directories. Only `rejection_floor` is live; other values of the rest are refused by name.
-#[derive(Clone, Debug, Deserialize)]
+/// The shield in front of directories. Only `rejection_floor` may be changed so far.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
-    /// Failed binds per account and window. Default 3.
+    /// Failed binds per account and window. Default 3; other values are not available yet.
     pub failures: Located<u32>,
-    /// When failures are forgotten. Default 30m.
+    /// When failures are forgotten. Default 30m; other values are not available yet.
     pub window: Located<Period>,
     /// A 401 for bad credentials leaves no earlier than this after its request came. Default 400ms.
     pub rejection_floor: Located<Period>,
-    /// Wrong comparisons per name and source. Default 100.
+    /// Wrong comparisons per name and source. Default 100; other values are not available yet.
     pub comparisons_per_source: Located<u32>,
-    /// The window of `comparisons_per_source`. Default 24h.
+    /// The window of `comparisons_per_source`. Default 24h; other values are not available yet.
     pub comparisons_window: Located<Period>,
-    /// How many replicas share the directory. Default 1.
+    /// How many replicas share the directory. Default 1; other values are not available yet.
     pub replicas: Located<u32>,
 }
 

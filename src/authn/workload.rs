@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::{Located, OneOrMany};
+use crate::source::{AnyScalar, Located, OneOrMany};
 
 /// An issuer of tokens for pipelines.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSettings {
     /// The preset that names the issuer and the claims that pin it, such as `github-actions`.
@@ -16,5 +17,6 @@ pub struct WorkloadSettings {
     pub audiences: OneOrMany,
     /// Claims that must have these values; at least one that pins the owner.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, AnyScalar>")]
     pub require: BTreeMap<String, String>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::dn::{Dn, DnKey};
+use super::dn::{Dn, DnKey, group_of_dn};
 use crate::authn::identity::Group;
 
 /// The aliases of the file's realm.
@@ -48,6 +48,19 @@ impl Aliases {
     /// A group's stable id that an alias stands for.
     pub(super) fn add_id(&mut self, alias: &Arc<str>, id: &str) {
         self.ids.entry(id.to_ascii_lowercase()).or_default().push(Arc::clone(alias));
+    }
+
+    /// Groups that an alias stands for, each by the one name that it is known by here.
+    pub(super) fn originals(&self, alias: &str) -> Vec<Group> {
+        let folded = self.folded(alias);
+        let meant = |aliases: &Vec<Arc<str>>| aliases.iter().any(|alias| self.folded(alias) == folded);
+        let names = self.names.iter().filter(|(_, aliases)| meant(aliases)).map(|(name, _)| Group::named(name));
+        let dns = self.dns.iter().filter(|(_, aliases)| meant(aliases)).filter_map(|(dn, _)| group_of_dn(&dn.to_string()));
+        let ids = self.ids.iter().filter(|(_, aliases)| meant(aliases));
+        let ids = ids.map(|(id, _)| Group { name: format!("id-{id}"), dn: None, id: Some(id.clone()) });
+        let mut groups: Vec<Group> = names.chain(dns).chain(ids).collect();
+        groups.sort();
+        groups
     }
 
     /// Whether a name is an alias.

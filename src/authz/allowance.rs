@@ -30,6 +30,22 @@ impl fmt::Display for Allowance {
     }
 }
 
+impl Rule {
+    /// Where it does not apply, in words.
+    pub(super) fn unless(&self) -> String {
+        let time = self.when.as_ref().map(|when| format!("outside of {when}"));
+        let except = self.except.iter().map(|exception| {
+            let who = joined(&exception.all, " and ");
+            match (who.as_str(), exception.repository.as_slice()) {
+                (who, []) => who.to_owned(),
+                ("", patterns) => format!("on {}", either(patterns)),
+                (who, patterns) => format!("{who} on {}", either(patterns)),
+            }
+        });
+        format!("it makes way for {}", either(except.chain(time)))
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -104,6 +104,7 @@ impl<'a> Compiler<'a> {
             home: self.home,
             realms: self.environment.realms.0.iter().map(|realm| (Arc::clone(&realm.name), realm.ignore_case)).collect(),
             named,
+            environment: self.environment.clone(),
         };
         Ok((policy, self.findings))
     }

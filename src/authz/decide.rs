@@ -20,7 +20,7 @@ const AHEAD: i64 = 59;
 
 /// Decides every scope; without a standing it is a request without credentials.
 pub(super) fn decide(policy: &Policy, standing: Option<&Standing>, scopes: &[ResourceScope], context: &Context<'_>) -> Decision {
-    let asked = Asked { policy, standing, context, at: context.now.plus(AHEAD) };
+    let asked = Asked { policy, standing, context, at: context.now.plus(AHEAD), circumstances: Circumstances::Given };
     let mut decision = Decision { grants: Vec::with_capacity(scopes.len()), until: None };
     for scope in scopes {
         let (grant, until) = asked.one(scope);
@@ -30,6 +30,56 @@ pub(super) fn decide(policy: &Policy, standing: Option<&Standing>, scopes: &[Res
     decision
 }
 
+/// What is assumed of time, address and second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Circumstances {
+    /// Those of the request.
+    Given,
+    /// They are not known, and what is not known does not help.
+    Worst,
+    /// They are as good as they can be.
+    Best,
+}
+
+/// What rules say about a resource when the request does not count.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    /// What each rule allows.
+    pub(super) allowed: Vec<(ActionSet, &'a Rule)>,
+    /// What each rule denies.
+    pub(super) denied: Vec<(ActionSet, &'a Rule)>,
+}
+
+impl Said<'_> {
+    /// What is permitted.
+    pub(super) fn permitted(&self) -> ActionSet {
+        union(&self.allowed) - union(&self.denied)
+    }
+}
+
+/// What rules say to somebody about a resource under these circumstances; an empty service may be any.
+pub(super) fn say_about<'a>(
+    policy: &'a Policy,
+    standing: Option<&'a Standing>,
+    resource: &'a Resource,
+    context: &'a Context<'a>,
+    circumstances: Circumstances,
+) -> Said<'a> {
+    let asked = Asked { policy, standing, context, at: context.now.plus(AHEAD), circumstances };
+    let mut said = Said { allowed: Vec::new(), denied: Vec::new() };
+    for hit in asked.hits(resource) {
+        let applies = asked.judge(&hit, resource).applies();
+        let helps = applies == Truth::Yes || (applies == Truth::Unknown && circumstances == Circumstances::Best);
+        let hurts = applies == Truth::Yes || (applies == Truth::Unknown && circumstances != Circumstances::Best);
+        match hit.rule.kind {
+            EffectKind::Allow if helps && hit.line.doubt != Doubt::Ambiguous => say(&mut said.allowed, &hit),
+            EffectKind::Deny if hurts && hit.rule.tags.is_empty() => say(&mut said.denied, &hit),
+            EffectKind::Allow | EffectKind::Deny => {}
+        }
+    }
+    said
+}
+
 /// One request.
 struct Asked<'a> {
     policy: &'a Policy,
@@ -37,6 +87,7 @@ struct Asked<'a> {
     context: &'a Context<'a>,
     /// The moment as of which rules are read.
     at: Timestamp,
+    circumstances: Circumstances,
 }
 
 /// A line that is about a resource.
@@ -122,7 +173,10 @@ impl<'a> Asked<'a> {
     fn judge(&self, hit: &Hit<'_>, resource: &Resource) -> Judgement {
         let to = hit.found.map_or(Truth::Yes, |found| self.holds_now(found));
         let to = to.and(|| if hit.line.doubt == Doubt::Unreadable { Truth::Unknown } else { Truth::Yes });
-        let when = hit.rule.when.as_ref().map_or(Truth::Yes, |when| when.truth(self.context, self.at));
+        let when = hit.rule.when.as_ref().map_or(Truth::Yes, |when| match self.circumstances {
+            Circumstances::Given => when.truth(self.context, self.at),
+            Circumstances::Worst | Circumstances::Best => when.possible(self.context, self.at),
+        });
         // What is settled needs no look at the exceptions.
         let settled = to == Truth::No || when == Truth::No;
         let except = if settled { Truth::No } else { self.excepted(hit, resource) };

@@ -115,6 +115,22 @@ impl DnPattern {
         self.key().map(|_| self.to_string())
     }
 
+    /// The DN with these values in the place of its captures.
+    pub(super) fn with(&self, value: &dyn Fn(&Arc<str>) -> String) -> String {
+        let text = |pieces: &Vec<Piece>| -> String {
+            let piece = |piece: &Piece| match piece {
+                Piece::Text(text) => text.to_string(),
+                Piece::Capture(name) => value(name),
+                Piece::Star => String::new(),
+            };
+            pieces.iter().map(piece).collect()
+        };
+        let rdn = |rdn: &Rdn<Vec<Piece>>| {
+            rdn.iter().map(|(kind, pieces)| format!("{kind}={}", escaped(&text(pieces)))).collect::<Vec<_>>().join("+")
+        };
+        self.0.iter().map(rdn).collect::<Vec<_>>().join(",")
+    }
+
     /// Every way in which it covers a DN.
     pub(super) fn splits(&self, dn: &Dn, lower_case: bool, known: &Bindings) -> Splits {
         let nothing = Splits::All(Vec::new());
@@ -139,6 +155,15 @@ impl fmt::Display for DnPattern {
             let pairs = rdn.iter().map(|(kind, pieces)| format!("{kind}={}", escaped(&shown(pieces))));
             pairs.collect::<Vec<_>>().join("+")
         });
+        f.write_str(&rdns.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// In a plain spelling.
+impl fmt::Display for DnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rdns =
+            self.0.iter().map(|rdn| rdn.iter().map(|(kind, value)| format!("{kind}={}", escaped(value))).collect::<Vec<_>>().join("+"));
         f.write_str(&rdns.collect::<Vec<_>>().join(","))
     }
 }

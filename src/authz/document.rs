@@ -4,6 +4,7 @@ mod read;
 mod when;
 mod who;
 
+use super::node::NodeReader;
 use crate::source::{Diagnostics, Located, Place, SourceFile};
 
 /// A text and where it stands.
@@ -151,11 +152,14 @@ impl WhoText {
 
 /// Reads a file. What could be read is handed out beside the findings, so that compiling it can find the rest.
 pub(super) fn read(file: &SourceFile, findings: &mut Diagnostics) -> Document {
-    match file.parse() {
-        Ok(node) => read::Reader { file, findings }.document(node),
+    let mut reader = NodeReader::new(file);
+    let document = match file.parse() {
+        Ok(node) => reader.document(node),
         Err(finding) => {
             findings.push(finding);
             Document::default()
         }
-    }
+    };
+    findings.0.append(&mut reader.findings.0);
+    document
 }

@@ -3,6 +3,10 @@
 //! Rules are read from this tree instead of through derived structs, so that one reading finds every mistake of a file and
 //! not the first one alone, and points at the key itself.
 
+mod reader;
+
+pub(super) use reader::{Keys, NodeReader};
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -90,17 +94,20 @@ impl<'de> Visitor<'de> for Anything {
         Kind::deserialize(deserializer)
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
-        let mut list = Vec::new();
+        // Most lists and mappings have one value, and a Vec that grows begins with four.
+        let mut list = Vec::with_capacity(1);
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
+        list.shrink_to_fit();
         Ok(Kind::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Kind, A::Error> {
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(1);
         while let Some(entry) = entries.next_entry()? {
             map.push(entry);
         }
+        map.shrink_to_fit();
         Ok(Kind::Map(map))
     }
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::binding::{Bindings, Fold, covers};
+use super::binding::{Bindings, Fold, Splits, covers, splits};
 use super::piece::{PatternError, Piece, captures, cut_plain, shown};
 use crate::registry::{PathComponent, RepositoryName};
 
 /// First segments that no value of a capture may take.
 pub(super) type Reserved = BTreeSet<String>;
+
+/// What stands for a star in examples; hardly the name of anything.
+const EXAMPLE: &str = "xq7";
 
 /// The name under which a pattern asks for who asks.
 pub(super) const USER: &str = "user";
@@ -161,6 +164,53 @@ impl Pattern {
             && literal.iter().all(|segment| matches!(segment, Segment::One(pieces) if matches!(pieces.as_slice(), [Piece::Text(_)])))
     }
 
+    /// Every way in which values of its captures let it cover a name.
+    pub(super) fn captured_in(&self, name: &RepositoryName) -> Vec<Bindings> {
+        let names: Vec<&str> = name.segments().collect();
+        let mut all = vec![Bindings::new()];
+        for segment in self.0.iter().filter(|segment| segment.captures().next().is_some()) {
+            let tasks = all.iter().flat_map(|known| names.iter().map(move |name| (known, *name)));
+            let found = tasks.flat_map(|(known, name)| match splits(&[(segment.pieces(), name)], Fold::Exact, false, known) {
+                Splits::All(splits) => splits,
+                Splits::Unknown => Vec::new(),
+            });
+            let found: BTreeSet<Bindings> = found.collect();
+            all = found.into_iter().collect();
+        }
+        let nothing = Reserved::new();
+        all.retain(|captures| {
+            let values = Values { user: captures.get(USER), captures, reserved: &nothing };
+            self.filled(&values).is_some_and(|filled| filled.covers(&names, &nothing))
+        });
+        all
+    }
+
+    /// Some names that it covers, with these values and short made-up words in the place of stars.
+    pub(super) fn examples(&self, values: &Values<'_>) -> Vec<RepositoryName> {
+        self.filled(values).map(|filled| filled.filled_examples()).unwrap_or_default()
+    }
+
+    /// The same of a pattern without captures.
+    pub(super) fn filled_examples(&self) -> Vec<RepositoryName> {
+        let depths: &[usize] = if self.0.contains(&Segment::Any) { &[0, 1, 2] } else { &[0] };
+        let example = |depth: &usize| {
+            let segments = self.0.iter().flat_map(|segment| match segment {
+                Segment::Any => vec![EXAMPLE.to_owned(); *depth],
+                Segment::One(pieces) | Segment::Filled(pieces) => vec![shown(pieces).replace('*', EXAMPLE)],
+            });
+            segments.collect::<Vec<_>>().join("/").parse().ok()
+        };
+        depths.iter().filter_map(example).collect()
+    }
+
+    /// Whether some name is covered by both; a capture may stand for anything.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let tokens = |pattern: &'_ Self| -> Vec<Option<Vec<Piece>>> {
+            pattern.0.iter().map(|segment| (*segment != Segment::Any).then(|| segment.pieces().to_vec())).collect()
+        };
+        intersect(&tokens(self), &tokens(other), |one, other| meet(one, other))
+    }
+
     /// Whether everything is covered: `**`.
     pub(super) fn is_everything(&self) -> bool {
         matches!(self.0.as_slice(), [Segment::Any])
@@ -256,6 +306,45 @@ impl Segment {
     }
 }
 
+/// Whether some text is covered by both.
+fn meet(some: &[Piece], others: &[Piece]) -> bool {
+    // A star is one character, whichever, and any number of more.
+    let tokens = |pieces: &[Piece]| -> Vec<Option<Option<char>>> {
+        let token = |piece: &Piece| match piece {
+            Piece::Text(text) => text.chars().map(|character| Some(Some(character))).collect(),
+            Piece::Star | Piece::Capture(_) => vec![Some(None), None],
+        };
+        pieces.iter().flat_map(token).collect()
+    };
+    intersect(&tokens(some), &tokens(others), |one, other| one.is_none() || other.is_none() || one == other)
+}
+
+/// Whether two sequences have a common one, where `None` stands for any number of anything.
+fn intersect<T>(some: &[Option<T>], others: &[Option<T>], equal: impl Fn(&T, &T) -> bool) -> bool {
+    // From the ends: whether what is left of one meets what is left of the other.
+    let mut after: Vec<bool> = Vec::new();
+    for one in (0..=some.len()).rev() {
+        let mut row = vec![false; others.len() + 1];
+        for other in (0..=others.len()).rev() {
+            let below = |index: usize| after.get(index).copied().unwrap_or(false);
+            let right = row.get(other + 1).copied().unwrap_or(false);
+            let meets = match (some.get(one), others.get(other)) {
+                (None, None) => true,
+                (Some(None), Some(_)) | (Some(_), Some(None)) => right || below(other),
+                (Some(None), None) => below(other),
+                (None, Some(None)) => right,
+                (Some(Some(left)), Some(Some(wanted))) => equal(left, wanted) && below(other + 1),
+                (None, Some(Some(_))) | (Some(Some(_)), None) => false,
+            };
+            if let Some(cell) = row.get_mut(other) {
+                *cell = meets;
+            }
+        }
+        after = row;
+    }
+    after.first().copied().unwrap_or(false)
+}
+
 /// Whether a text can be a segment of some repository name, or a part of one.
 fn can_stand(text: &str, whole: bool, may_be_host: bool) -> bool {
     if whole {
@@ -328,6 +417,27 @@ mod tests {
         assert!(!matches("b*{team}/**", "base/a", "se", &["base"]));
         assert!(matches("x/{team}/**", "x/base/a", "base", &["base"]));
         assert!(matches("**/{team}", "base/t", "t", &["base"]), "`**` is no capture");
+    }
+
+    #[test]
+    fn patterns_that_share_a_name_overlap() {
+        let check = |one: &str, other: &str, expected| {
+            let (first, second) = (Pattern::parse(one).unwrap(), Pattern::parse(other).unwrap());
+            assert_eq!((first.overlaps(&second), second.overlaps(&first)), (expected, expected), "{one} and {other}");
+        };
+        check("a/**", "a", true);
+        check("a/**", "b/**", false);
+        check("**", "a/b", true);
+        check("*/x", "a/*", true);
+        check("*/x", "a/*/y", false);
+        check("a*b/**", "ab/x", false);
+        check("a*b/**", "acb", true);
+        check("a*/x", "*b/x", true);
+        check("a*c", "ab*", true);
+        check("{team}/**", "prod/**", true);
+        check("**/x", "**/y", false);
+        check("a/**/x", "a/x", true);
+        check("a/**/b/**", "**/c/*/b", true);
     }
 
     #[test]

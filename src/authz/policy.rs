@@ -12,7 +12,8 @@ use super::cache::Standings;
 use super::decision::Decision;
 use super::environment::{Environment, Realms};
 use super::pattern::Reserved;
-use super::rule::{EffectKind, Roles, Rule};
+use super::piece::shown;
+use super::rule::{Conditions, EffectKind, GroupPattern, Roles, Rule};
 use super::seen::{Seen, SeenGroup};
 use super::standing::{Meanings, Sorted, Standing};
 use super::{compile, decide};
@@ -67,6 +68,8 @@ pub struct Policy {
     /// Whether each realm ignores case.
     pub(super) realms: BTreeMap<Arc<str>, bool>,
     pub(super) named: Named,
+    /// What it was read against.
+    pub(super) environment: Environment,
 }
 
 impl Policy {
@@ -142,13 +145,33 @@ impl Policy {
         self.named.clone()
     }
 
+    /// The groups behind aliases that a map names, each with its alias.
+    pub(super) fn aliases_in(&self, conditions: &Conditions) -> Vec<(String, Vec<Group>)> {
+        let names = conditions.groups.iter().filter_map(|group| match group {
+            GroupPattern::Name(pieces) => Some(shown(pieces)),
+            GroupPattern::Dn(_) => None,
+        });
+        names.map(|name| (name.clone(), self.aliases.originals(&name))).filter(|(_, groups)| !groups.is_empty()).collect()
+    }
+
+    /// How names compare in every realm that a rule may mean.
+    pub(super) fn realms_in(&self, rule: &Rule) -> BTreeMap<Arc<str>, bool> {
+        let named = |realm: &Arc<str>| rule.conditions().any(|conditions| conditions.whose.may_mean(realm, self.home.as_ref()));
+        self.realms.iter().filter(|(realm, _)| named(realm)).map(|(realm, ignore_case)| (Arc::clone(realm), *ignore_case)).collect()
+    }
+
     fn is_home(&self, identity: &Identity) -> bool {
         self.home.as_ref() == Some(&identity.realm)
     }
 
     fn standing(&self, identity: &Arc<Identity>) -> Arc<Standing> {
+        self.standings.of(identity, || self.work_out(identity))
+    }
+
+    /// The standing of somebody of whom nothing is kept.
+    pub(super) fn work_out(&self, identity: &Identity) -> Standing {
         let meanings = Meanings { rules: &self.rules, roles: &self.roles, reserved: &self.reserved };
-        self.standings.of(identity, || Standing::new(self.see(identity), &self.sorted, meanings))
+        Standing::new(self.see(identity), &self.sorted, meanings)
     }
 
     fn see(&self, identity: &Identity) -> Seen {

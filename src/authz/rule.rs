@@ -313,6 +313,14 @@ impl Conditions {
 }
 
 impl Whose {
+    /// Whether it could mean somebody of this realm.
+    pub(super) fn may_mean(&self, realm: &Arc<str>, home: Option<&Arc<str>>) -> bool {
+        match self {
+            Self::Home => Some(realm) == home,
+            Self::Named { realms, .. } => realms.is_empty() || realms.contains(realm),
+        }
+    }
+
     pub(super) fn means(&self, seen: &Seen) -> bool {
         match self {
             Self::Home => seen.at_home && seen.kind == Kind::Person,

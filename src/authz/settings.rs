@@ -1,14 +1,17 @@
 //! `rules`, `policy_tests` and `reload` of the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
+use super::pattern::Pattern;
 use crate::source::{Diagnostics, Located, OneOrMany, Period, Place, SourceFile};
 
-/// `rules`: a path, or a list that holds one path.
+/// `rules`: a path, or a list of paths and of files with what their repositories have to stay inside.
 #[derive(Clone, Debug)]
 pub struct RulesSettings {
     /// Where the key's value stands.
@@ -22,29 +25,72 @@ pub struct RulesSettings {
 pub struct RulesFile {
     /// Where it is, relative to the configuration.
     pub file: PathBuf,
-    /// The pattern that its repositories have to stay inside; refused by name until rules may be spread over files.
+    /// The pattern that its repositories have to stay inside.
     pub within: Option<Located<String>>,
 }
 
 impl RulesSettings {
-    /// The rule file; `None` where the check has found none that can be used.
-    pub fn path(&self) -> Option<Located<PathBuf>> {
-        let first = self.files.first()?;
-        Some(Located { value: first.value.file.clone(), place: first.place })
+    /// Where each file stands in the configuration, and its path.
+    pub fn paths(&self) -> impl Iterator<Item = Located<PathBuf>> {
+        self.files.iter().map(|rules| Located { value: rules.value.file.clone(), place: rules.place })
     }
 
-    /// Refuses what is not built yet.
+    /// Finds what cannot work, whatever the files hold.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
         if self.files.is_empty() {
             findings.push(file.error(self.place, "`rules` is an empty list").hint("name the rule file, as in `rules: rules.yaml`"));
         }
-        if let Some(second) = self.files.get(1) {
-            findings.push(file.error(second.place, "several rule files are not available yet").hint("put all rules into one file"));
+        distinct("rules", &self.paths().collect::<Vec<_>>(), file, findings);
+        for (index, rules) in self.files.iter().enumerate() {
+            let Some(within) = &rules.value.within else { continue };
+            if index == 0 {
+                findings.push(file.error(within.place, "the first rule file says what holds for all, so it has no `within`").hint(
+                    "list first a file with `realm`, `roles` and `groups`, as in `rules: [base.yaml, {file: teams/payments.yaml, within: payments/**}]`",
+                ));
+            }
+            check_within(within, file, findings);
         }
-        for within in self.files.iter().filter_map(|rules| rules.value.within.as_ref()) {
-            findings
-                .push(file.error(within.place, "`within` is not available yet").hint("remove it: this version cannot hold what it says"));
+    }
+}
+
+/// `within` names a namespace: a pattern that means the same for everybody.
+fn check_within(within: &Located<String>, file: &SourceFile, findings: &mut Diagnostics) {
+    match Pattern::parse(&within.value) {
+        Err(error) => findings.push(file.error(within.place, error.to_string()).hint(error.hint())),
+        Ok(pattern) if !pattern.is_fence() => {
+            let message = format!("`within: {}` is no namespace", within.value);
+            findings.push(file.error(within.place, message).hint("write literal segments and a `**`, as in `within: payments/**`"));
         }
+        Ok(_) => {}
+    }
+}
+
+/// A list of files names each of them once.
+fn distinct(key: &str, files: &[Located<PathBuf>], file: &SourceFile, findings: &mut Diagnostics) {
+    for (index, path) in files.iter().enumerate() {
+        if path.value.as_os_str().is_empty() {
+            findings.push(file.error(path.place, format!("`{key}` names no file")).hint("write the path of a file"));
+        } else if files.iter().take(index).any(|earlier| earlier == path) {
+            let message = format!("`{}` is there twice", path.value.display());
+            findings.push(file.error(path.place, message).hint("name each file once"));
+        }
+    }
+}
+
+impl JsonSchema for RulesSettings {
+    fn schema_name() -> Cow<'static, str> {
+        "RulesSettings".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let file = generator.subschema_for::<Written>();
+        json_schema!({
+            "description": "The path of a rule file, or a list of them, of which the first one says what holds for all.",
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, file]}},
+            ],
+            "examples": ["rules.yaml", ["base.yaml", {"file": "teams/payments.yaml", "within": "payments/**"}]],
+        })
     }
 }
 
@@ -88,15 +134,20 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
+/// A rule file with what its repositories have to stay inside.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RulesFile")]
+struct Written {
+    /// The path of the rule file.
+    file: PathBuf,
+    /// The pattern that its repositories have to stay inside.
+    #[serde(default)]
+    within: Option<Located<String>>,
+}
+
 impl<'de> Deserialize<'de> for RulesFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Written {
-            file: PathBuf,
-            #[serde(default)]
-            within: Option<Located<String>>,
-        }
         struct PathOrMap;
         impl<'de> Visitor<'de> for PathOrMap {
             type Value = RulesFile;
@@ -115,37 +166,40 @@ impl<'de> Deserialize<'de> for RulesFile {
     }
 }
 
-/// `policy_tests`: files of cases that every load has to pass. Refused by name until they can be run.
-#[derive(Clone, Debug, Deserialize)]
+/// `policy_tests`: files of cases that every load has to pass.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PolicyTests(pub OneOrMany);
 
 impl PolicyTests {
-    /// Refuses what is not built yet; an empty list is nothing.
+    /// Where each file stands in the configuration, and its path.
+    pub fn paths(&self) -> impl Iterator<Item = Located<PathBuf>> {
+        self.0.0.iter().map(|path| path.clone().map(PathBuf::from))
+    }
+
+    /// Finds what cannot work, whatever the files hold; an empty list is nothing.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
-        if let Some(first) = self.0.0.first() {
-            findings.push(file.error(first.place, "`policy_tests` is not available yet").hint("remove it: this version cannot run them"));
-        }
+        distinct("policy_tests", &self.paths().collect::<Vec<_>>(), file, findings);
     }
 }
 
 /// `reload`: how changed files are noticed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReloadSettings {
     /// How often files are looked at. Default 2s.
     pub every: Located<Period>,
-    /// What happens to a change that gives somebody more. Default `log`, the only one so far.
+    /// What happens to new rules that may give somebody more. Default `log`.
     pub widen: Located<Widen>,
 }
 
-/// What happens to a change of the rules that gives somebody more.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+/// What happens to new rules that may give somebody more.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Widen {
-    /// It is used, and the log says so.
+    /// They are used, and the log says so.
     Log,
-    /// It waits for an operator (not available yet).
+    /// They wait for an operator, who accepts them by `narrows reload --accept-widening` or a restart.
     Refuse,
 }
 
@@ -156,13 +210,10 @@ impl Default for ReloadSettings {
 }
 
 impl ReloadSettings {
-    /// Refuses what is not built yet, and no time at all.
+    /// Refuses no time at all.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
         if self.every.value < Period::milliseconds(100) {
             findings.push(file.error(self.every.place, "`every` is too short").hint("write 100ms or more; the default is 2s"));
-        }
-        if self.widen.value == Widen::Refuse {
-            findings.push(file.error(self.widen.place, "`widen: refuse` is not available yet").hint("remove it: the default is `log`"));
         }
     }
 }
@@ -194,7 +245,7 @@ mod tests {
                 }
                 match findings.first() {
                     Some(finding) => finding.summary(),
-                    None => section.rules.path().map_or_else(String::new, |path| path.value.display().to_string()),
+                    None => section.rules.paths().map(|path| path.value.display().to_string()).collect::<Vec<_>>().join(" "),
                 }
             }
         };
@@ -202,15 +253,33 @@ mod tests {
     }
 
     #[test]
-    fn one_file_is_taken_and_what_is_not_built_is_refused_by_name() {
+    fn files_of_rules_are_named_once_and_the_first_one_holds_for_all() {
         check("rules: rules.yaml\n", "rules.yaml");
         check("rules: [rules.yaml]\n", "rules.yaml");
         check("rules: [{file: rules.yaml}]\n", "rules.yaml");
+        check("rules: [a.yaml, b.yaml, {file: c.yaml, within: c/**}]\n", "a.yaml b.yaml c.yaml");
         check("rules: []\n", "x.yaml:1:8: `rules` is an empty list");
-        check("rules: [a.yaml, b.yaml]\n", "x.yaml:1:17: several rule files are not available yet");
-        check("rules: [{file: a.yaml, within: a/**}]\n", "x.yaml:1:32: `within` is not available yet");
-        check("rules: a\npolicy_tests: [t.yaml]\n", "x.yaml:2:16: `policy_tests` is not available yet");
-        check("rules: a\nreload: {widen: refuse}\n", "x.yaml:2:17: `widen: refuse` is not available yet");
+        check("rules: ''\n", "x.yaml:1:8: `rules` names no file");
+        check("rules: [a.yaml, {file: a.yaml, within: a/**}]\n", "x.yaml:1:17: `a.yaml` is there twice");
+        check("rules: [{file: a.yaml, within: a/**}]\n", "x.yaml:1:32: the first rule file says what holds for all, so it has no `within`");
+        check(
+            "rules: [a.yaml, {file: b.yaml, within: b//**}]\n",
+            "x.yaml:1:40: two slashes, or one at the start or end, leave an empty segment",
+        );
+        check("rules: [a.yaml, {file: b.yaml, within: \"{team}/**\"}]\n", "x.yaml:1:40: `within: {team}/**` is no namespace");
+    }
+
+    #[test]
+    fn policy_tests_are_a_list_of_files() {
+        check("rules: a\npolicy_tests: []\n", "a");
+        check("rules: a\npolicy_tests: [t.yaml, u.yaml]\n", "a");
+        check("rules: a\npolicy_tests: [t.yaml, t.yaml]\n", "x.yaml:2:24: `t.yaml` is there twice");
+        check("rules: a\npolicy_tests: ['']\n", "x.yaml:2:16: `policy_tests` names no file");
+    }
+
+    #[test]
+    fn a_reload_has_a_pace_and_a_way_with_what_widens() {
+        check("rules: a\nreload: {widen: refuse}\n", "a");
         check("rules: a\nreload: {every: 0s}\n", "x.yaml:2:17: `every` is too short");
         check("rules: a\nreload: {every: 5s, widen: log}\n", "a");
     }

@@ -68,6 +68,14 @@ impl When {
         self.place(context).and(|| Truth::of(self.at_time(at)))
     }
 
+    /// Whether it can hold at some time from `at` on, for a client of which nothing is known. An empty service may be any.
+    pub(super) fn possible(&self, context: &Context<'_>, at: Timestamp) -> Truth {
+        let depends = |depends: bool| if depends { Truth::Unknown } else { Truth::Yes };
+        let over = self.until.is_some_and(|until| until <= at);
+        let served = if context.service.is_empty() { depends(!self.services.is_empty()) } else { Truth::of(self.serves(context)) };
+        served.and(|| Truth::of(!over)).and(|| depends(!self.source.is_empty() || self.is_timed()))
+    }
+
     /// The next moment after `at` at which it begins or ceases to hold, where the rest of it lets it hold at all.
     pub(super) fn next_change(&self, context: &Context<'_>, at: Timestamp) -> Option<Timestamp> {
         if self.place(context) == Truth::No {

@@ -60,8 +60,8 @@ async fn check(args: &CheckArgs, clock: &Clock) -> Report {
         }
     };
     let parts = offline::inspect(&config, clock, &mut report);
-    if let Some((authenticator, policy)) = parts.filter(|_| args.online) {
-        online::ask(&config, &authenticator, &policy, &mut report).await;
+    if let Some((authenticator, rulebook)) = parts.filter(|_| args.online) {
+        online::ask(&config, &authenticator, &rulebook, &mut report).await;
     }
     report
 }

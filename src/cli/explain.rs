@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
@@ -14,12 +15,12 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::DIFFERENT;
 use crate::audit;
-use crate::authz::{Context, Environment, Policy, RuleSource};
+use crate::authz::{Context, Environment, Policy, RuleFile, RuleSource, Rulebook};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::registry::{Action, ScopeRequest};
 use crate::source::{Diagnostics, SourceFile};
-use report::Report;
+pub(super) use report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +36,10 @@ Exit codes: 0 everything was granted, 1 something was not, 2 bad usage, configur
 #[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
-    /// The configuration: its realms, and its rule file.
+    /// The configuration: its realms, and the rules of the service.
     #[arg(long, short = 'c', value_name = "FILE", env = "NARROWS_CONFIG", default_value_if("rules", clap::builder::ArgPredicate::IsPresent, None), default_value = super::CONFIGURATION)]
     pub config: Option<PathBuf>,
-    /// A rule file: alone, or instead of the one that the configuration names.
+    /// A rule file: alone, or instead of those that the configuration names.
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
     /// Who asks: the canonical name, as the provider spells it.
@@ -79,19 +80,19 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, talk: &mut dyn Write) -> any
     let config = args.config.as_deref().map(|path| read_config(path, talk)).transpose()?;
     let clock = Clock::system();
     let environment = config.as_ref().map(|config| config.environment(clock.now())).unwrap_or_default();
-    let policy = read_rules(args, config.as_ref(), &environment)?;
-    let principal = asker::principal(args, &policy, &environment.realms, talk)?;
+    let service = service(args, config.as_ref())?;
+    let policy = read_rules(args, config.as_ref(), service, &environment)?;
+    let principal = asker::principal(args, &policy, &environment.realms, clock.now(), talk)?;
     let request = ScopeRequest::parse(args.scope.iter().map(String::as_str))?;
     let dropped = dropped(&request, &args.scope);
     for (item, why) in &dropped {
         writeln!(talk, "not granted: {}: {why}", audit::escaped(item))?;
     }
-    let service = service(args, config.as_ref())?;
     let context = Context { service, now: clock.now(), source: args.source };
     let decision = policy.decide(&principal, &request.scopes, &context);
     let report = Report { decision: &decision, policy: &policy, dropped: &dropped };
     if args.json {
-        report.write_json(out)?;
+        writeln!(out, "{:#}", report.json())?;
     } else {
         report.write_text(out)?;
     }
@@ -104,11 +105,29 @@ fn read_config(path: &Path, talk: &mut dyn Write) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn read_rules(args: &ExplainArgs, config: Option<&Config>, environment: &Environment) -> anyhow::Result<Policy> {
-    let Some(path) = args.rules.clone().or_else(|| config.map(Config::rules_file)) else { bail!("name a file with --config or --rules") };
-    let file = SourceFile::load(&path).map_err(Diagnostics::from)?;
+/// The rules of a rule file alone; those of the service where there is a configuration, or another file in their place.
+fn read_rules(args: &ExplainArgs, config: Option<&Config>, service: &str, environment: &Environment) -> anyhow::Result<Arc<Policy>> {
     // Warnings are for `narrows check`; they are in the way of an answer.
-    let (policy, _) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
+    let policy = match (&args.rules, config) {
+        (None, None) => bail!("name a file with --config or --rules"),
+        (Some(path), None) => {
+            let file = SourceFile::load(path).map_err(Diagnostics::from)?;
+            let (policy, _) = Policy::compile_all(&[RuleSource { file, within: None }], environment)?;
+            Arc::new(policy)
+        }
+        (rules, Some(config)) => {
+            let mut sets = config.rule_sets();
+            sets.retain(|set| set.services.iter().any(|known| **known == *service));
+            if let Some(path) = rules {
+                for set in &mut sets {
+                    set.files = vec![RuleFile { path: path.clone(), within: None }];
+                }
+            }
+            let (rulebook, _) = Rulebook::load(&sets, environment)?;
+            let Some(policy) = rulebook.policy(service) else { bail!("the service `{service}` has no rules") };
+            Arc::clone(policy)
+        }
+    };
     Ok(policy)
 }
 

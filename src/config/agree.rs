@@ -14,11 +14,17 @@ const SHORTEST_REQUEST: Period = Period::seconds(1);
 
 /// Adds what is wrong between sections, and what is missing.
 pub(super) fn check(document: &Document, file: &SourceFile, findings: &mut Diagnostics) {
-    if document.rules.is_none() {
-        findings.push(file.error(Place::default(), "`rules` is missing").hint("name the rule file, as in rules: rules.yaml"));
-    }
+    rules(document, file, findings);
     deadline(document, file, findings);
     shared_files(document, file, findings);
+}
+
+/// Every service has rules.
+fn rules(document: &Document, file: &SourceFile, findings: &mut Diagnostics) {
+    let needed = document.services.is_empty() || document.services.iter().any(|service| service.rules.is_none());
+    if needed && document.rules.is_none() {
+        findings.push(file.error(Place::default(), "`rules` is missing").hint("name the rule file, as in rules: rules.yaml"));
+    }
 }
 
 fn deadline(document: &Document, file: &SourceFile, findings: &mut Diagnostics) {
@@ -53,8 +59,12 @@ fn shared_files(document: &Document, file: &SourceFile, findings: &mut Diagnosti
         taken(&written, "audit.file", path);
         written.push(("audit.file", path));
     }
-    if let Some(rules) = document.rules.as_ref().and_then(RulesSettings::path) {
+    let own = document.services.iter().filter_map(|service| service.rules.as_ref());
+    for rules in document.rules.iter().chain(own).flat_map(RulesSettings::paths) {
         taken(&written, "rules", &rules);
+    }
+    for tests in document.policy_tests.paths() {
+        taken(&written, "policy_tests", &tests);
     }
     for users in document.providers.iter().filter_map(|provider| provider.file.as_ref()?.value.path.as_ref()) {
         taken(&written, "file.path", users);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::log::LogSettings;
@@ -14,8 +15,16 @@ use crate::token::identity_token::settings::IdentityTokenSettings;
 use crate::token::settings::{ServiceSettings, SigningSettings};
 
 /// All top-level keys. Addresses stay texts here, so that several bad ones are found at once.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(
+    title = "narrows.yaml",
+    description = "The configuration of narrows. docs/reference.md explains every key.",
+    extend("required" = ["services", "providers"], "anyOf" = [
+        {"required": ["rules"]},
+        {"properties": {"services": {"items": {"required": ["rules"]}}}},
+    ]),
+)]
 pub(super) struct Document {
     /// Address and port for clients. Default `127.0.0.1:5001`.
     pub(super) listen: Located<String>,
@@ -30,16 +39,19 @@ pub(super) struct Document {
     /// Networks that may set `X-Forwarded-For`. Default nobody.
     pub(super) trusted_proxies: Vec<Located<String>>,
     /// The registries; at least one.
+    #[schemars(length(min = 1))]
     pub(super) services: Vec<ServiceSettings>,
     /// Where keys live and how they are renewed.
     pub(super) signing: SigningSettings,
-    /// The rule file; required.
+    /// The files of rules; required unless every service has its own.
+    #[schemars(with = "RulesSettings")]
     pub(super) rules: Option<RulesSettings>,
-    /// Policy tests that run at every load. Not available yet.
+    /// Policy tests that every load has to pass.
     pub(super) policy_tests: PolicyTests,
     /// When changed files are picked up.
     pub(super) reload: ReloadSettings,
     /// The sources of identities; at least one.
+    #[schemars(length(min = 1))]
     pub(super) providers: Vec<ProviderSettings>,
     /// What is remembered of verified and rejected credentials.
     pub(super) credentials_cache: CacheSettings,
@@ -84,7 +96,7 @@ impl Default for Document {
 }
 
 /// `tls`: the certificate of `listen`. Replaced files are picked up.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// PEM certificate chain, the service's own first.

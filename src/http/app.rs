@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::bridge::{Bridge, Readiness};
-use crate::app::App;
+use super::bridge::{Bridge, Readiness, Reload};
+use crate::app::{App, ReloadOutcome};
 use crate::issue::{Client, Issued, Refusal, TokenRequest, Who, WhoRequest};
 
 impl Bridge for App {
@@ -32,6 +32,14 @@ impl Bridge for App {
         let status = self.status();
         // A status is plain strings and numbers; there is nothing in it that JSON has no word for.
         Readiness { ready: status.ready, details: serde_json::to_value(&status).unwrap_or_default() }
+    }
+    async fn reload(&self, accept: Option<String>) -> Option<Reload> {
+        let report = Self::reload(self, accept).await?;
+        let loaded = match report.outcome {
+            ReloadOutcome::Loaded | ReloadOutcome::Unchanged => true,
+            ReloadOutcome::Held | ReloadOutcome::Refused => false,
+        };
+        Some(Reload { loaded, report: serde_json::to_value(&report).unwrap_or_default() })
     }
     fn metrics(&self) -> String {
         Self::metrics(self)

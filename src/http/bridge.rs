@@ -23,6 +23,9 @@ pub trait Bridge: Send + Sync + 'static {
     fn bundle(&self, service: &str) -> Option<String>;
     /// Whether anybody could be served now.
     fn readiness(&self) -> Readiness;
+    /// Reads every file again, and waits for what comes of it; rules of the digest `accept` may widen. `None` where nobody
+    /// carries it out.
+    fn reload(&self, accept: Option<String>) -> impl Future<Output = Option<Reload>> + Send;
     /// Prometheus text.
     fn metrics(&self) -> String;
     /// Who may say in `X-Forwarded-For` where a request came from.
@@ -38,4 +41,13 @@ pub struct Readiness {
     pub ready: bool,
     /// Providers, rules, keys: for operators alone.
     pub details: serde_json::Value,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// Whether what the files say runs now.
+    pub loaded: bool,
+    /// Outcome, differences, findings: for operators alone.
+    pub report: serde_json::Value,
 }

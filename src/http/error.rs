@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::answer;
+use super::bridge::Reload;
 use crate::issue::Refusal;
 use crate::registry::TooManyScopes;
 
@@ -166,6 +167,21 @@ pub(super) fn not_found() -> Response {
 pub(super) fn method_not_allowed(allow: &'static str) -> Response {
     let headers = HeaderMap::from_iter([(ALLOW, HeaderValue::from_static(allow))]);
     Body::new("UNSUPPORTED", "invalid_request", "this method is not allowed here").response(StatusCode::METHOD_NOT_ALLOWED, headers)
+}
+
+/// 403: an order that may come from a page in somebody's browser.
+pub(super) fn not_meant() -> Response {
+    let message = "send the header X-Narrows: reload, and no Origin";
+    Body::new("DENIED", "invalid_request", message).response(StatusCode::FORBIDDEN, HeaderMap::new())
+}
+
+/// What came of a reload; 503 where nobody carries it out.
+pub(super) fn reloaded(reload: Option<Reload>) -> Response {
+    let Some(Reload { loaded, report }) = reload else {
+        let message = "nobody reloads now: the service ends, or others wait already";
+        return Body::new("UNAVAILABLE", "temporarily_unavailable", message).response(StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new());
+    };
+    answer::json(if loaded { StatusCode::OK } else { StatusCode::CONFLICT }, &report)
 }
 
 /// 500: a panic was caught. No code is known that reaches this.

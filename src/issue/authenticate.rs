@@ -5,13 +5,12 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::record::Record;
-use super::{GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest};
+use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::authn::authenticator::{Denied, Freshness};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
 use crate::token::identity_token::{PresentError, Presented};
-use crate::token::settings::ServiceSettings;
 
 /// Who asks, and how that was proven.
 pub(super) struct Proof {
@@ -26,15 +25,10 @@ pub(super) struct Proof {
 }
 
 impl Issuer {
-    pub(super) async fn authenticate(
-        &self,
-        request: &TokenRequest,
-        service: &ServiceSettings,
-        record: &mut Record,
-    ) -> Result<Proof, Refusal> {
+    pub(super) async fn authenticate(&self, request: &TokenRequest, service: Service<'_>, record: &mut Record) -> Result<Proof, Refusal> {
         match &request.credentials {
             Credentials::Anonymous => Ok(Proof { principal: Principal::Anonymous, fresh: false, renewal: None, presented: None }),
-            Credentials::Password { username, password } => self.by_password(request, username, password, record).await,
+            Credentials::Password { username, password } => self.by_password(request, service, username, password, record).await,
             Credentials::IdentityToken(token) => self.by_identity_token(request, service, token, record).await,
             Credentials::LoginCode(_) => {
                 record.rejected("login_code");
@@ -54,6 +48,7 @@ impl Issuer {
     async fn by_password(
         &self,
         request: &TokenRequest,
+        service: Service<'_>,
         username: &str,
         password: &SecretString,
         record: &mut Record,
@@ -62,7 +57,7 @@ impl Issuer {
         record.typed(&self.audit, username);
         match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
-                record.identified(&self.policy, &verified.identity, verified.cached);
+                record.identified(service.policy, &verified.identity, verified.cached);
                 let fresh = !verified.cached;
                 Ok(Proof { principal: Principal::Identified(verified.identity), fresh, renewal: verified.renewal, presented: None })
             }
@@ -77,7 +72,7 @@ impl Issuer {
     async fn by_identity_token(
         &self,
         request: &TokenRequest,
-        service: &ServiceSettings,
+        service: Service<'_>,
         token: &SecretString,
         record: &mut Record,
     ) -> Result<Proof, Refusal> {
@@ -92,7 +87,7 @@ impl Issuer {
         drop(turn);
         self.identity_tokens.used(&presented).await;
         let identity = Identity { method: Method::IdentityToken, ..identity };
-        record.identified(&self.policy, &identity, !presented.needs_recheck);
+        record.identified(service.policy, &identity, !presented.needs_recheck);
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.rejected(rejection.as_str());
             return Err(Refusal::LoginEnded);
@@ -100,10 +95,10 @@ impl Issuer {
         Ok(Proof { principal: Principal::Identified(Arc::new(identity)), fresh: false, renewal: None, presented: Some(token.clone()) })
     }
 
-    async fn present(&self, token: &SecretString, service: &ServiceSettings, record: &mut Record) -> Result<Presented, Refusal> {
-        match self.identity_tokens.present(token, &service.name.value).await {
+    async fn present(&self, token: &SecretString, service: Service<'_>, record: &mut Record) -> Result<Presented, Refusal> {
+        match self.identity_tokens.present(token, service.name()).await {
             Ok(presented) => {
-                record.identified(&self.policy, &presented.identity, !presented.needs_recheck);
+                record.identified(service.policy, &presented.identity, !presented.needs_recheck);
                 Ok(presented)
             }
             Err(error) => Err(not_presented(&error, record)),

@@ -1,51 +1,31 @@
-//! Reload: read again, check, swap. Whatever fails, what ran goes on running.
+//! Reload: read again, check, compare, swap. Whatever fails, what ran goes on running.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use rustls::ServerConfig;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 
+use super::files::Files;
 use super::tls::Tls;
-use super::watch::{Reading, Watch};
-use crate::app::{App, Reread};
+use super::watch::Reading;
+use crate::app::{App, Candidate, Comparison, HeldStatus, ReloadOutcome, ReloadReport, Reread};
+use crate::authz::Rulebook;
+use crate::authz::settings::Widen;
 use crate::config::{self, Config};
-use crate::source::{Diagnostic, Diagnostics, Severity};
+use crate::metrics;
+use crate::source::{Diagnostic, Diagnostics};
 
 /// The second look at a changed file comes no later than this.
 const SETTLING: Duration = Duration::from_secs(1);
-
-/// The files of a configuration, by what has to be read again when they change. To be made before they are read for
-/// their use: what changes in between is then a change.
-#[derive(Clone, Debug)]
-pub struct Files {
-    rules: Watch,
-    providers: Watch,
-    tls: Watch,
-}
-
-impl Files {
-    /// Looks at every file that the configuration names.
-    pub fn of(config: &Config) -> Self {
-        let tls = config.tls_files().map(|(certificate, key)| vec![certificate, key]);
-        Self {
-            rules: Watch::new(vec![config.rules_file()]),
-            providers: Watch::new(config.provider_files()),
-            tls: Watch::new(tls.unwrap_or_default()),
-        }
-    }
-
-    fn look(mut self) -> (Self, [Reading; 3]) {
-        let readings = [self.rules.look(), self.providers.look(), self.tls.look()];
-        (self, readings)
-    }
-
-    fn tried(&mut self) {
-        self.rules.tried();
-        self.providers.tried();
-        self.tls.tried();
-    }
-}
+/// How often files that change while they are read are read again, where somebody waits for it.
+const ATTEMPTS: u32 = 5;
+/// Rules that take longer to compare are taken for ones that widen.
+const COMPARING: Duration = Duration::from_secs(5);
+/// So many findings are told to whoever asked for the reload.
+const MOST_FINDINGS: usize = 100;
 
 /// Looks at the files and reloads what changed.
 pub(super) struct Reloader {
@@ -55,12 +35,41 @@ pub(super) struct Reloader {
     /// Whether a refused reload left changed users or secrets unread: the next one reads them too.
     owed: bool,
     next_look: Instant,
+    /// A comparison that takes too long is left to itself; until it ends there is no other.
+    comparing: Arc<Semaphore>,
+}
+
+/// What came of reading files.
+struct Attempt {
+    report: ReloadReport,
+    adopted: Adopted,
+}
+
+/// What of the files runs now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Adopted {
+    Nothing,
+    Files,
+    Configuration,
+}
+
+/// Everything that was read for the next generation.
+struct Prepared {
+    candidate: Candidate,
+    certificate: Option<Arc<ServerConfig>>,
+}
+
+impl Prepared {
+    fn read(app: &App, tls: Option<&Tls>, reread: Reread) -> Result<Self, Diagnostics> {
+        let certificate = tls.map(Tls::read).transpose().map_err(|error| whole(error.path().to_owned(), error.to_string()))?;
+        Ok(Self { candidate: app.prepare(reread)?, certificate })
+    }
 }
 
 impl Reloader {
     pub(super) fn new(app: Arc<App>, tls: Option<Arc<Tls>>, files: Files) -> Self {
         let next_look = Instant::now() + every(&app);
-        Self { app, tls, files, owed: false, next_look }
+        Self { app, tls, files, owed: false, next_look, comparing: Arc::new(Semaphore::new(1)) }
     }
 
     /// When to look again.
@@ -72,90 +81,225 @@ impl Reloader {
     pub(super) async fn look(&mut self) {
         let every = every(&self.app);
         self.next_look = Instant::now() + every;
-        let files = self.files.clone();
-        let Some((files, readings)) = off_the_runtime(move || files.look()).await else { return };
+        let mut files = self.files.clone();
+        let Some((look, files)) = off_the_runtime(move || (files.look(), files)).await else { return };
         self.files = files;
-        if readings.contains(&Reading::Moving) {
-            self.next_look = Instant::now() + every.min(SETTLING);
-        } else if readings.contains(&Reading::Settled) {
-            let [_, providers, _] = readings;
-            self.files.tried();
-            self.owed |= providers == Reading::Settled;
-            if self.reload(Reread { configuration: None, providers: self.owed }).await {
-                self.owed = false;
-            }
-            self.next_look = Instant::now() + every;
+        self.owed |= look.providers;
+        match look.reading {
+            Reading::Unchanged => {}
+            Reading::Moving => self.look_soon(every),
+            Reading::Settled => match self.attempt(&self.files, Reread { configuration: None, providers: self.owed }, None).await {
+                None => self.look_soon(every),
+                Some(Attempt { adopted, .. }) => {
+                    self.files.tried();
+                    self.owed &= adopted == Adopted::Nothing;
+                    self.next_look = Instant::now() + every;
+                }
+            },
         }
+    }
+
+    fn look_soon(&mut self, every: Duration) {
+        self.next_look = Instant::now() + every.min(SETTLING);
     }
 
     /// Reads the configuration and every file again (SIGHUP).
     pub(super) async fn reload_everything(&mut self) {
-        let path = self.app.config().file.path().to_owned();
-        let read = off_the_runtime(move || config::load(&path).map(|(config, warnings)| (Files::of(&config), config, warnings))).await;
-        match read {
-            Some(Ok((files, config, warnings))) => {
-                log(&warnings);
-                if self.reload(Reread { configuration: Some(config), providers: true }).await {
-                    self.files = files;
-                    self.owed = false;
-                }
-            }
-            Some(Err(findings)) => self.refuse(&findings),
-            None => tracing::error!("the configuration could not be read: what ran before goes on"),
-        }
+        self.read_everything(None, |_, _| false).await;
     }
 
-    /// Whether the next generation runs.
-    async fn reload(&self, reread: Reread) -> bool {
-        let (app, tls) = (Arc::clone(&self.app), self.tls.clone());
+    /// The same where something changed, or where what was read last does not run; rules of the digest `accept` may widen.
+    pub(super) async fn reload_changes(&mut self, accept: Option<&str>) -> ReloadReport {
+        let (running, status) = (self.app.config(), self.app.status().reload);
+        let waits = self.owed || status.error.is_some() || status.held.is_some();
+        let tried = self.files.clone();
+        let is_current = |config: &Config, files: &Files| !waits && config.file.text() == running.file.text() && files.are(&tried);
+        self.read_everything(accept, is_current).await
+    }
+
+    async fn read_everything(&mut self, accept: Option<&str>, is_current: impl Fn(&Config, &Files) -> bool) -> ReloadReport {
+        for _ in 0..ATTEMPTS {
+            let (path, mut watched) = (self.app.config().file.path().to_owned(), self.files.clone());
+            let read = off_the_runtime(move || {
+                watched.look();
+                watched.tried();
+                let (config, warnings) = config::load(&path)?;
+                Ok((watched, Files::of(&config), config, warnings))
+            });
+            let (watched, files, config, warnings) = match read.await.unwrap_or_else(|| Err(unanswered(&self.app))) {
+                Ok(read) => read,
+                Err(findings) => return self.refuse(&findings),
+            };
+            if is_current(&config, &files) {
+                metrics::reload("unchanged");
+                return self.report(ReloadOutcome::Unchanged);
+            }
+            log(&warnings);
+            match self.attempt(&files, Reread { configuration: Some(config), providers: true }, accept).await {
+                None => sleep(every(&self.app).min(SETTLING)).await,
+                Some(Attempt { mut report, adopted }) => {
+                    self.owed &= adopted == Adopted::Nothing;
+                    match adopted {
+                        Adopted::Configuration => self.files = files,
+                        Adopted::Files => self.files = watched,
+                        // What was refused here is not tried again either; other files of the running configuration are.
+                        Adopted::Nothing if files.are(&watched) => self.files = watched,
+                        Adopted::Nothing => {}
+                    }
+                    report.findings.splice(0..0, told(&warnings));
+                    return report;
+                }
+            }
+        }
+        let moving = "the files change again and again while they are read";
+        self.refuse(&whole(self.app.config().file.path().to_owned(), moving.to_owned()))
+    }
+
+    /// Reads what `files` are, checks and compares it, and makes of it what can be made. `None` where they changed while
+    /// they were read.
+    async fn attempt(&self, files: &Files, reread: Reread, accept: Option<&str>) -> Option<Attempt> {
+        let (app, tls, files) = (Arc::clone(&self.app), self.tls.clone(), files.clone());
         let prepared = off_the_runtime(move || {
-            let certificate =
-                tls.as_deref().map(Tls::read).transpose().map_err(|error| whole(error.path().to_owned(), error.to_string()))?;
-            app.prepare(reread).map(|candidate| (candidate, certificate))
-        })
-        .await;
-        match prepared {
-            Some(Ok((candidate, certificate))) => {
-                log(&candidate.warnings);
-                for name in &candidate.needs_restart {
-                    tracing::warn!(setting = name, "this setting changed in the configuration and needs a restart");
-                }
-                self.app.adopt(candidate).await;
-                if let (Some(tls), Some(certificate)) = (&self.tls, certificate) {
-                    tls.swap(certificate);
-                }
-                tracing::info!(generation = self.app.status().generation, "reloaded");
-                true
+            // What is wrong with a file that is being written may be that it is not whole yet: what is refused was read twice.
+            let prepared = Prepared::read(&app, tls.as_deref(), reread.clone());
+            let prepared = prepared.or_else(|_| Prepared::read(&app, tls.as_deref(), reread));
+            let seen = prepared.as_ref().is_ok_and(|prepared| files.were_seen_as(prepared.candidate.policy_files()));
+            let settled = (seen || prepared.is_err()) && files.stand_still();
+            if settled { prepared.map(Some) } else { Ok(None) }
+        });
+        match prepared.await.unwrap_or_else(|| Err(unanswered(&self.app))) {
+            Ok(None) => None,
+            Ok(Some(prepared)) => {
+                let comparison = self.compare(Arc::clone(prepared.candidate.rulebook())).await;
+                log(&prepared.candidate.warnings);
+                let waits = prepared.candidate.widen() == Widen::Refuse && comparison.widens();
+                Some(if waits && accept != Some(prepared.candidate.rulebook().digest()) {
+                    self.hold(prepared, comparison).await
+                } else {
+                    self.load(prepared, comparison).await
+                })
             }
-            Some(Err(findings)) => {
-                self.refuse(&findings);
-                false
-            }
-            None => {
-                tracing::error!("the reload ended without an answer: what ran before goes on");
-                false
-            }
+            Err(findings) => Some(Attempt { report: self.refuse(&findings), adopted: Adopted::Nothing }),
         }
     }
 
-    fn refuse(&self, findings: &Diagnostics) {
+    /// How rules differ from those that run; found where it holds up nobody, and in a bounded time.
+    async fn compare(&self, new: Arc<Rulebook>) -> Comparison {
+        let old = self.app.rulebook();
+        if Arc::ptr_eq(&old, &new) {
+            return Comparison::none();
+        }
+        let Ok(turn) = Arc::clone(&self.comparing).try_acquire_owned() else { return Comparison::unfinished() };
+        let compared = off_the_runtime(move || {
+            let comparison = Comparison::of(&old, &new);
+            drop(turn);
+            comparison
+        });
+        timeout(COMPARING, compared).await.ok().flatten().unwrap_or_else(Comparison::unfinished)
+    }
+
+    async fn load(&self, prepared: Prepared, comparison: Comparison) -> Attempt {
+        let same_rules = Arc::ptr_eq(&self.app.rulebook(), prepared.candidate.rulebook());
+        let (warnings, needs_restart) = (told(&prepared.candidate.warnings), prepared.candidate.needs_restart.clone());
+        let adopted = self.adopt(prepared, None).await;
+        let generation = self.app.status().generation;
+        if same_rules {
+            tracing::info!(generation, "reloaded");
+        } else {
+            let Comparison { complete, widened, narrowed, unclear, .. } = comparison;
+            let examples = examples(&comparison);
+            tracing::info!(generation, widened, narrowed, unclear, complete, examples, "rules reloaded: {comparison}");
+        }
+        let report = ReloadReport {
+            comparison: (!same_rules).then_some(comparison),
+            findings: warnings,
+            needs_restart: needs_restart.into_iter().map(ToOwned::to_owned).collect(),
+            ..self.report(ReloadOutcome::Loaded)
+        };
+        Attempt { report, adopted }
+    }
+
+    /// The rules wait; what else was read runs under the former ones, so that a changed password does not wait with them.
+    async fn hold(&self, Prepared { candidate, certificate }: Prepared, comparison: Comparison) -> Attempt {
+        let (app, warnings, configuration) = (Arc::clone(&self.app), told(&candidate.warnings), candidate.has_configuration());
+        let held = self.app.held(&candidate, comparison.clone(), false);
+        let aside = off_the_runtime(move || app.set_rules_aside(candidate)).await;
+        let (adopted, waits) = match aside.unwrap_or_else(|| Err(unanswered(&self.app))) {
+            Ok(Some(candidate)) => {
+                let held = HeldStatus { configuration: configuration && !candidate.has_configuration(), ..held };
+                (self.adopt(Prepared { candidate, certificate }, Some(held.clone())).await, held)
+            }
+            Ok(None) => {
+                self.swap(certificate);
+                (Adopted::Nothing, held)
+            }
+            Err(findings) => {
+                tracing::error!(findings = %findings, "users and secrets could not be read beside the rules that are held back");
+                (Adopted::Nothing, HeldStatus { configuration, ..held })
+            }
+        };
+        self.app.hold(waits.clone());
+        let Comparison { complete, widened, narrowed, unclear, .. } = comparison;
+        let (examples, accept, generation) = (examples(&comparison), &waits.accept, self.app.status().generation);
+        tracing::warn!(generation, widened, narrowed, unclear, complete, examples, digest = %waits.digest, configuration = waits.configuration, "the new rules may give somebody more and are held back: `{accept}` or a restart accepts them");
+        let report =
+            ReloadReport { comparison: Some(comparison), held: Some(waits), findings: warnings, ..self.report(ReloadOutcome::Held) };
+        Attempt { report, adopted }
+    }
+
+    async fn adopt(&self, Prepared { candidate, certificate }: Prepared, held: Option<HeldStatus>) -> Adopted {
+        for name in &candidate.needs_restart {
+            tracing::warn!(setting = name, "this setting changed in the configuration and needs a restart");
+        }
+        let adopted = if candidate.has_configuration() { Adopted::Configuration } else { Adopted::Files };
+        self.app.adopt_beside(candidate, held).await;
+        self.swap(certificate);
+        adopted
+    }
+
+    fn swap(&self, certificate: Option<Arc<ServerConfig>>) {
+        if let (Some(tls), Some(certificate)) = (&self.tls, certificate) {
+            tls.swap(certificate);
+        }
+    }
+
+    fn refuse(&self, findings: &Diagnostics) -> ReloadReport {
         self.app.refuse(findings);
         tracing::error!(findings = %findings, "the reload was refused: what ran before goes on");
+        ReloadReport { findings: told(findings), ..self.report(ReloadOutcome::Refused) }
+    }
+
+    fn report(&self, outcome: ReloadOutcome) -> ReloadReport {
+        let generation = self.app.status().generation;
+        ReloadReport { outcome, generation, comparison: None, held: None, findings: Vec::new(), needs_restart: Vec::new() }
     }
 }
 
 fn log(warnings: &Diagnostics) {
-    for finding in &warnings.0 {
-        tracing::warn!("{}", finding.summary());
+    for warning in warnings.summaries() {
+        tracing::warn!("{warning}");
     }
+}
+
+fn told(findings: &Diagnostics) -> Vec<String> {
+    findings.0.iter().take(MOST_FINDINGS).map(ToString::to_string).collect()
+}
+
+/// As the log may hold them.
+fn examples(comparison: &Comparison) -> String {
+    comparison.examples.iter().map(|example| example.unnamed().to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn every(app: &App) -> Duration {
     app.config().reload.every.value.duration()
 }
 
+fn unanswered(app: &App) -> Diagnostics {
+    whole(app.config().file.path().to_owned(), "the reload ended without an answer; please report this with the log".to_owned())
+}
+
 fn whole(file: PathBuf, message: String) -> Diagnostics {
-    Diagnostics::from(Diagnostic { severity: Severity::Error, file, place: None, message, hint: None, line: None })
+    Diagnostics::from(Diagnostic::whole(file, message))
 }
 
 /// Runs file work where it holds up nobody; `None` where it panicked.

@@ -27,18 +27,19 @@ impl Snapshot {
 }
 
 impl Content {
+    fn digest(bytes: &[u8]) -> Self {
+        Self::Digest(digest::digest(&digest::SHA256, bytes).as_ref().to_vec())
+    }
+
     fn of(path: &Path) -> Self {
-        let read = || -> std::io::Result<Vec<u8>> {
+        let read = || -> std::io::Result<Self> {
             let metadata = std::fs::metadata(path)?;
             if metadata.len() > MAX_BYTES || !metadata.is_file() {
-                return Ok(format!("{} {:?}", metadata.len(), metadata.modified()?).into_bytes());
+                return Ok(Self::Digest(format!("{} {:?}", metadata.len(), metadata.modified()?).into_bytes()));
             }
-            Ok(digest::digest(&digest::SHA256, &std::fs::read(path)?).as_ref().to_vec())
+            Ok(Self::digest(&std::fs::read(path)?))
         };
-        match read() {
-            Ok(digest) => Self::Digest(digest),
-            Err(error) => Self::Missing(error.kind()),
-        }
+        read().unwrap_or_else(|error| Self::Missing(error.kind()))
     }
 }
 
@@ -84,6 +85,21 @@ impl Watch {
     pub(super) fn tried(&mut self) {
         self.tried = self.last.clone();
     }
+
+    /// Whether every file still is as the last look saw it.
+    pub(super) fn stands_still(&self) -> bool {
+        Snapshot::take(&self.paths) == self.last
+    }
+
+    /// Whether the last look saw this file like this; also where the file is not one of these.
+    pub(super) fn saw(&self, path: &Path, bytes: &[u8]) -> bool {
+        self.last.0.get(path).is_none_or(|seen| *seen == Content::digest(bytes))
+    }
+
+    /// Whether the last look saw what `other` last tried.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.last == other.tried
+    }
 }
 
 #[cfg(test)]
@@ -99,11 +115,15 @@ mod tests {
         assert_eq!(watch.look(), Reading::Unchanged);
         std::fs::write(&path, "two").unwrap();
         assert_eq!(watch.look(), Reading::Moving);
+        assert!(watch.stands_still());
         std::fs::write(&path, "three").unwrap();
+        assert!(!watch.stands_still());
         assert_eq!(watch.look(), Reading::Moving);
         assert_eq!(watch.look(), Reading::Settled);
+        assert!(watch.saw(&path, b"three") && !watch.saw(&path, b"thr") && watch.saw(Path::new("elsewhere"), b""));
         watch.tried();
         assert_eq!(watch.look(), Reading::Unchanged);
+        assert!(Watch::new(watch.paths.clone()).is(&watch));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(watch.look(), Reading::Moving);
         assert_eq!(watch.look(), Reading::Settled);
@@ -122,5 +142,35 @@ mod tests {
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&new, &link).unwrap();
         assert_eq!(watch.look(), Reading::Moving);
+    }
+
+    /// As Kubernetes mounts a `ConfigMap`: every file is a link through `..data`, a link to a folder that is swapped whole.
+    #[test]
+    fn the_swap_of_a_mounted_folder_is_one_change_of_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["base.yaml", "team.yaml"];
+        let publish = |version: &str| {
+            let own = folder.path().join(format!("..{version}"));
+            std::fs::create_dir(&own).unwrap();
+            for name in names {
+                std::fs::write(own.join(name), format!("{name} of {version}")).unwrap();
+            }
+            let new = folder.path().join("..data_tmp");
+            std::os::unix::fs::symlink(own.file_name().unwrap(), &new).unwrap();
+            std::fs::rename(new, folder.path().join("..data")).unwrap();
+        };
+        publish("one");
+        let paths = names.map(|name| folder.path().join(name));
+        for (name, path) in names.iter().zip(&paths) {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), path).unwrap();
+        }
+        let mut watch = Watch::new(paths.to_vec());
+        assert_eq!(watch.look(), Reading::Unchanged);
+        publish("two");
+        std::fs::remove_dir_all(folder.path().join("..one")).unwrap();
+        assert_eq!((watch.look(), watch.look()), (Reading::Moving, Reading::Settled));
+        assert!(watch.saw(&paths[0], b"base.yaml of two") && watch.saw(&paths[1], b"team.yaml of two"));
+        watch.tried();
+        assert_eq!(watch.look(), Reading::Unchanged);
     }
 }

@@ -56,7 +56,7 @@ fn recorder() -> Result<PrometheusRecorder, ExporterError> {
 
 /// The help lines; and the outcomes that alarms wait for stand at zero from the start.
 fn describe() {
-    for outcome in ["loaded", "refused"] {
+    for outcome in ["loaded", "unchanged", "held", "refused"] {
         metrics::counter!("narrows_reloads_total", "outcome" => outcome).increment(0);
     }
     for outcome in ["granted", "narrowed", "empty", "rejected", "unavailable", "throttled", "invalid"] {
@@ -69,6 +69,7 @@ fn describe() {
     metrics::describe_counter!("narrows_cache_lookups_total", "Looks into a cache by outcome.");
     metrics::describe_gauge!("narrows_generation", "The running generation of configuration and rules.");
     metrics::describe_counter!("narrows_reloads_total", "Attempts to reload by outcome.");
+    metrics::describe_gauge!("narrows_reload_waits", "Whether the files say something else than what runs, by reason.");
 }
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ mod tests {
             crate::metrics::token_request("granted", Duration::from_millis(3));
             crate::metrics::directory_operation("staff", "bind", "success", Duration::from_secs(20));
             crate::metrics::generation(7);
+            crate::metrics::reload_waits(false, true);
         });
         exporter.upkeep();
         let text = exporter.render();
@@ -98,6 +100,9 @@ mod tests {
             "narrows_directory_operation_seconds_bucket{provider=\"staff\",operation=\"bind\",le=\"8\"} 0",
             "narrows_directory_operation_seconds_bucket{provider=\"staff\",operation=\"bind\",le=\"+Inf\"} 1",
             "narrows_generation 7",
+            "narrows_reload_waits{reason=\"refused\"} 0",
+            "narrows_reload_waits{reason=\"held\"} 1",
+            "narrows_reloads_total{outcome=\"held\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

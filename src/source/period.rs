@@ -1,10 +1,13 @@
 //! Lengths of time as people write them: `400ms`, `10s`, `5m`, `1h`, `30d`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 
 /// A length of time from a configuration or rule file. At most ten years, so that arithmetic on it cannot overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +16,9 @@ pub struct Period(Duration);
 const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
 
 impl Period {
+    /// What every period looks like, for schemas.
+    pub const PATTERN: &'static str = "^[0-9]+(ms|s|m|h|d)$";
+
     /// So many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -89,6 +95,26 @@ impl fmt::Display for Period {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Period {
+    fn schema_name() -> Cow<'static, str> {
+        "Period".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time: a whole number and ms, s, m, h or d.",
+            "type": "string",
+            "pattern": Self::PATTERN,
+            "examples": ["400ms", "10s", "5m", "1h", "30d"],
+        })
     }
 }
 

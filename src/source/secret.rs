@@ -1,8 +1,10 @@
 //! Where a secret comes from: a file, an environment variable, or (with a warning) the configuration itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
 use serde::de::{self, Deserialize, Deserializer};
 
@@ -122,6 +124,32 @@ impl<'de> Deserialize<'de> for SecretSource {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for SecretSource {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretSource".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A secret: {file: PATH} or {env: NAME}. A plain text is accepted with a warning.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": {"file": {"description": "The file that holds the secret; read again at every reload.", "type": "string"}},
+                    "required": ["file"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": {"env": {"description": "The environment variable that holds the secret.", "type": "string"}},
+                    "required": ["env"],
+                    "additionalProperties": false,
+                },
+                {"description": "The secret itself, which then stands in the configuration.", "type": "string", "minLength": 1},
+            ],
+        })
     }
 }
 

@@ -18,7 +18,7 @@ pub fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= most) {
         Ok(bytes)
     } else {
-        Err(io::Error::other(format!("it is larger than {} KiB", most / 1024)))
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} KiB", most / 1024)))
     }
 }
 

@@ -3,6 +3,13 @@
 use serde_yaml::Error;
 use serde_yaml::budget::BudgetBreach;
 
+use super::yaml::{MAX_DEPTH, MAX_NODES};
+
+/// Nobody means a known word by a longer text, and comparing them is quadratic.
+const LONGEST_WORD: usize = 64;
+/// So many known words are compared.
+const MOST_WORDS: usize = 200;
+
 /// A message and, where there is some, advice.
 pub(super) struct Words {
     pub(super) message: String,
@@ -16,7 +23,7 @@ pub(super) struct Words {
 pub(super) fn describe(error: &Error) -> Words {
     match error.without_snippet() {
         Error::SerdeUnknownField { field, expected, .. } => {
-            let hint = match nearest(field, expected) {
+            let hint = match nearest(field, expected.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None if expected.is_empty() => "no key may stand here".to_owned(),
                 None => format!("the keys here are {}", expected.join(", ")),
@@ -24,7 +31,7 @@ pub(super) fn describe(error: &Error) -> Words {
             understood(format!("unknown key `{field}`"), Some(hint))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            let hint = nearest(variant, expected).map(|word| format!("did you mean `{word}`?"));
+            let hint = nearest(variant, expected.iter().copied()).map(|word| format!("did you mean `{word}`?"));
             understood(format!("`{variant}` is none of {}", expected.join(", ")), hint)
         }
         Error::SerdeMissingField { field, .. } => understood(format!("the key `{field}` is missing"), None),
@@ -44,6 +51,20 @@ pub(super) fn describe(error: &Error) -> Words {
             understood("true or false is expected here".to_owned(), None)
         }
         Error::InvalidScalar { ty: "u8" | "u16" | "u32" | "u64", .. } => understood("a whole number is expected here".to_owned(), None),
+        Error::NonFiniteFloat { value, .. } => {
+            understood(format!("`{value}` is not a finite number"), Some("quote it if it is a text".to_owned()))
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => nested_too_deeply(),
+        // The reader looks ahead of itself inside brackets, with a limit of its own.
+        Error::ExternalMessage { msg, .. } if msg == "recursion limit exceeded" => nested_too_deeply(),
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => understood(
+            format!("the file holds more than {MAX_NODES} values"),
+            Some("check that this is the right file; a rule has about 20 values".to_owned()),
+        ),
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => understood(
+            "a second document begins here, and a file has one".to_owned(),
+            Some("remove the line `---`, or what stands above it".to_owned()),
+        ),
         Error::Budget { breach: BudgetBreach::Anchors { .. }, .. } => yaml("anchors (`&name`) are refused".to_owned()),
         Error::UnknownAnchor { .. } => yaml("aliases (`*name`) are refused".to_owned()),
         Error::MergeKeyNotAllowed { .. } => {
@@ -59,6 +80,10 @@ pub(super) fn describe(error: &Error) -> Words {
     }
 }
 
+fn nested_too_deeply() -> Words {
+    understood(format!("this is nested deeper than {MAX_DEPTH} levels"), Some("check the brackets and the indentation above it".to_owned()))
+}
+
 fn understood(message: String, hint: Option<String>) -> Words {
     Words { message, hint, understood: true }
 }
@@ -68,17 +93,21 @@ fn yaml(message: String) -> Words {
 }
 
 /// The known word that a typing error most likely meant: at most a third of it differs.
-pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (distance, word) = known.iter().map(|word| (distance(written, word), *word)).min()?;
-    (distance * 3 <= word.chars().count().max(3)).then_some(word)
+///
+/// Looks at no more than the first 200 words, so that many mistakes in a file of many names cost no more than the file.
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = written.chars().take(LONGEST_WORD + 1).count();
+    let near = |word: &'a str| {
+        let most = word.chars().count().max(3) / 3;
+        let possible = letters <= LONGEST_WORD && letters.abs_diff(word.chars().count()) <= most;
+        let distance = if possible { distance(written, word) } else { return None };
+        (distance <= most).then_some((distance, word))
+    };
+    known.into_iter().take(MOST_WORDS).filter_map(near).min().map(|(_, word)| word)
 }
 
 /// How many letters must be put in, left out, replaced or swapped with their neighbour (optimal string alignment).
 fn distance(one: &str, other: &str) -> usize {
-    // Nobody means a known word by a text this long, and the table below is quadratic.
-    if one.len() > 64 {
-        return usize::MAX / 4;
-    }
     let other: Vec<char> = other.chars().collect();
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
@@ -107,7 +136,7 @@ mod tests {
 
     fn check(written: &str, expected: &str) {
         let known = ["listen", "admin_listen", "tls", "rules", "providers", "reload"];
-        assert_eq!(nearest(written, &known).unwrap_or("nothing"), expected, "{written}");
+        assert_eq!(nearest(written, known).unwrap_or("nothing"), expected, "{written}");
     }
 
     #[test]

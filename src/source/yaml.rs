@@ -1,102 +1,56 @@
 //! Reading YAML strictly: one document, no aliases, no merge keys, no doubled keys, bounded size and depth.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::thread;
 
 use serde::de::DeserializeOwned;
 use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Diagnostic;
+use super::file::SourceFile;
 use super::located::Place;
-use super::whole::read_whole;
 use super::words;
 
-/// Larger files are refused before they are parsed.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Deeper nesting is refused.
-const MAX_DEPTH: usize = 64;
-/// Keys whose value is never shown in a diagnostic.
-const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "hash", "key"];
-
-/// A file that was read, kept so that later findings can show its lines.
-#[derive(Clone, Debug)]
-pub struct SourceFile {
-    path: PathBuf,
-    text: Arc<str>,
-}
+pub(super) const MAX_DEPTH: usize = 64;
+/// Stack for the deepest nesting that is read: 64 KiB a level in a debug build, 8 KiB in a release build.
+const STACK: usize = 8 * 1024 * 1024;
+/// More keys, values, lists and mappings are refused: each takes memory whatever its length. Ten thousand rules have a
+/// quarter of this.
+pub(super) const MAX_NODES: usize = 1_000_000;
 
 impl SourceFile {
-    /// Reads a file of at most 16 MiB of UTF-8.
-    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
-        let whole =
-            |message: String| Diagnostic { severity: Severity::Error, file: path.to_owned(), place: None, message, hint: None, line: None };
-        let bytes = read_whole(path, MAX_BYTES).map_err(|cause| whole(format!("cannot read the file: {cause}")))?;
-        let text = String::from_utf8(bytes).map_err(|_| whole("is not UTF-8 text".to_owned()))?;
-        Ok(Self::new(path, text))
-    }
-
-    /// A text that is already in memory, under the name that findings shall show.
-    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
-        Self { path: path.into(), text: text.into() }
-    }
-
-    /// Under which name it was read.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-    /// What it holds.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-    /// The folder that relative paths inside the file are meant from.
-    pub fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
-    }
-
-    /// An error at a place of this file.
-    pub fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
-        self.finding(Severity::Error, place, message.into())
-    }
-    /// A warning at a place of this file.
-    pub fn warning(&self, place: Place, message: impl Into<String>) -> Diagnostic {
-        self.finding(Severity::Warning, place, message.into())
-    }
-
-    fn finding(&self, severity: Severity, place: Place, message: String) -> Diagnostic {
-        let known = place.line > 0;
-        Diagnostic {
-            severity,
-            file: self.path.clone(),
-            place: known.then_some(place),
-            message,
-            hint: None,
-            line: if known { self.line(place.line) } else { None },
-        }
-    }
-
-    fn line(&self, number: u32) -> Option<String> {
-        let line = self.text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
-        Some(masked(line))
-    }
-
     /// Parses the whole file as one strict document.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
+    pub fn parse<T: DeserializeOwned + Send>(&self) -> Result<T, Diagnostic> {
+        // A thread of its own, because the stack of the caller's may be small and what nesting takes of it is not ours to say.
+        let read = thread::scope(|scope| {
+            let reader = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK).spawn_scoped(scope, || self.read());
+            reader.map(thread::ScopedJoinHandle::join)
+        });
+        match read {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) => Err(Diagnostic::whole(self.path(), "the YAML reader gave up").hint("report this with the file, please")),
+            Err(cause) => Err(Diagnostic::whole(self.path(), format!("there is no thread to read the file: {cause}"))),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
         let options = serde_yaml::options! {
             budget: serde_yaml::budget! {
                 max_depth: MAX_DEPTH,
-                max_nodes: 4_000_000,
-                max_events: 16_000_000,
+                flow_nesting_limit: MAX_DEPTH,
+                max_nodes: MAX_NODES,
+                // Lists and mappings end as well, and the document and the file begin and end.
+                max_events: 2 * MAX_NODES + 4,
                 max_aliases: 0,
                 max_anchors: 0,
                 max_documents: 1,
             },
             duplicate_keys: DuplicateKeyPolicy::Error,
             merge_keys: MergeKeyPolicy::Error,
+            // Its errors would carry a copy of the text around them, which is shown by `Excerpt`.
+            with_snippet: false,
         };
-        serde_yaml::from_str_with_options(&self.text, options).map_err(|error| self.syntax(&error))
+        serde_yaml::from_str_with_options(self.text(), options).map_err(|error| self.syntax(&error))
     }
 
     fn syntax(&self, error: &serde_yaml::Error) -> Diagnostic {
@@ -115,7 +69,7 @@ impl SourceFile {
 
     /// Advice for the characters that YAML gives a meaning of its own.
     fn trap(&self, place: Place) -> Option<String> {
-        let line = self.text.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        let line = self.around(place)?;
         let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches(['-', ' ', '[']);
         let first = value.chars().next()?;
         match first {
@@ -134,28 +88,6 @@ impl SourceFile {
 /// Whether a text follows directly on a closing brace.
 fn goes_on_after_brace(value: &str) -> bool {
     value.split('}').skip(1).any(|rest| rest.starts_with(|next: char| next.is_alphanumeric() || "/-_.*{".contains(next)))
-}
-
-/// Hides what stands behind a key that names a secret.
-fn masked(line: &str) -> String {
-    let lower = line.to_ascii_lowercase();
-    for key in SECRET_KEYS {
-        let mut from = 0;
-        while let Some(found) = lower.get(from..).and_then(|rest| rest.find(key)) {
-            let end = from + found + key.len();
-            let rest = lower.get(end..).unwrap_or_default().trim_start_matches(['"', '\'']);
-            if rest.trim_start().starts_with(':') {
-                let value = rest.trim_start().trim_start_matches(':').trim();
-                let refers =
-                    value.starts_with("{file") || value.starts_with("{env") || value.starts_with("{ file") || value.starts_with("{ env");
-                if !value.is_empty() && !refers {
-                    return format!("{}: (not shown)", line.get(..end).unwrap_or_default());
-                }
-            }
-            from = end;
-        }
-    }
-    line.to_owned()
 }
 
 #[cfg(test)]

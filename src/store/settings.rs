@@ -2,20 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::source::{Diagnostics, Located, SourceFile};
 
 /// Where narrows keeps what outlives the process.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateSettings {
     /// The `SQLite` database, made where it is missing. Default `state.db`.
     pub path: Located<PathBuf>,
     /// The key that seals what stands in the database, made where it is missing. Default `state.key`.
     pub key: Located<PathBuf>,
-    /// A `PostgreSQL` database for several replicas (not available yet: refused by name).
+    /// A `PostgreSQL` database for several replicas. Not available yet.
+    #[schemars(with = "Option<serde_json::Value>")]
     pub postgres: Option<Located<IgnoredAny>>,
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::authz::settings::RulesSettings;
 use crate::source::{Located, Period};
 
 mod check;
@@ -11,7 +13,7 @@ mod check;
 pub use check::check_services;
 
 /// One registry that tokens are signed for.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
     /// The `service` parameter and the `aud` claim.
@@ -31,9 +33,9 @@ pub struct ServiceSettings {
     /// A brought key and its certificate, instead of keys that narrows made.
     #[serde(default)]
     pub signing: Option<BroughtKey>,
-    /// A rule file of its own (until the rule-file issue: refused by name).
+    /// Rules of its own, instead of the top ones.
     #[serde(default)]
-    pub rules: Option<Located<PathBuf>>,
+    pub rules: Option<RulesSettings>,
 }
 
 impl ServiceSettings {
@@ -49,7 +51,7 @@ impl ServiceSettings {
 }
 
 /// The program that verifies a service's tokens; decides `kid`, `x5c`, algorithms and which key may change.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum RegistryKind {
     /// distribution 2.x with `rootcertbundle`.
     #[serde(rename = "distribution-2")]
@@ -69,7 +71,7 @@ pub enum RegistryKind {
 }
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum Algorithm {
     /// ECDSA on P-256.
     #[serde(rename = "ES256")]
@@ -86,7 +88,7 @@ pub enum Algorithm {
 }
 
 /// Lifetimes by action; each is at least 60 s.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenTtl {
     /// Default 5m.
@@ -107,7 +109,7 @@ impl Default for TokenTtl {
 }
 
 /// A key and certificate that the operator brings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BroughtKey {
     /// PEM certificate (chain), leaf first.
@@ -117,7 +119,7 @@ pub struct BroughtKey {
 }
 
 /// Where keys live and how they are renewed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningSettings {
     /// The folder of the keys. Default `keys`.

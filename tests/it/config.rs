@@ -2,5 +2,7 @@
 
 mod bad;
 mod check;
+mod policy_tests;
 mod reference;
+mod schema;
 mod shipped;

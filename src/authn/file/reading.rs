@@ -32,7 +32,9 @@ impl<'a> Reading<'a> {
 
     /// An error whose line may be shown only if it cannot hold a hash.
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>, hint: &str) {
-        self.findings.push(concealed(self.file.error(place, message).hint(hint)));
+        let finding = self.file.error(place, message).hint(hint);
+        let may_hold_a_hash = self.file.around(place).is_some_and(|line| line.contains('$'));
+        self.findings.push(if may_hold_a_hash { hidden(finding) } else { finding });
     }
 
     /// Whether requests can ever ask for this name, and this provider is asked for it.
@@ -102,11 +104,6 @@ impl<'a> Reading<'a> {
         }
         Ok((self.users.into_iter().map(|(name, (user, _))| (name, user)).collect(), self.findings))
     }
-}
-
-/// The finding without its line where that may hold a hash.
-fn concealed(finding: Diagnostic) -> Diagnostic {
-    if finding.line.as_deref().is_some_and(|line| line.contains('$')) { hidden(finding) } else { finding }
 }
 
 /// The finding without its line: a hash or a password stands in it.

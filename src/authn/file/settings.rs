@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::{Diagnostics, Located, SourceFile};
+use crate::source::{Diagnostics, Located, SourceFile, exactly_one_of};
 
 /// `file: {path: users.yaml}` or `file: {htpasswd: FILE}`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = exactly_one_of(&["path", "htpasswd"])))]
 pub struct FileSettings {
     /// A users file in narrows' own format.
     #[serde(default)]

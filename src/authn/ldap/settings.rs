@@ -5,9 +5,11 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 use shapes::Server;
 pub(super) use shapes::ServiceAccount;
@@ -15,16 +17,17 @@ pub(super) use shapes::ServiceAccount;
 use crate::source::{Located, OneOrMany, Period};
 
 /// An LDAP directory. The defaults fit OpenLDAP with `inetOrgPerson` entries and the memberOf overlay.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LdapSettings {
-    /// A name that fills every default for a kind of directory (refused by name until it exists).
+    /// A name that fills every default for a kind of directory. Not available yet.
     #[serde(default)]
     pub preset: Option<Located<String>>,
-    /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS. One server so far.
+    /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS. More than one is
+    /// not available yet.
     #[serde(default)]
     pub servers: Vec<Located<Server>>,
-    /// DNS SRV records instead of `servers` (refused by name until it exists).
+    /// DNS SRV records instead of `servers`. Not available yet.
     #[serde(default)]
     pub discovery: Option<Located<Discovery>>,
     /// Whether `ldap://` may stay without TLS, so that passwords travel readable. Default false.
@@ -33,7 +36,7 @@ pub struct LdapSettings {
     /// How the server proves itself.
     #[serde(default)]
     pub tls: TlsSettings,
-    /// Who searches: `{dn: …, password: {file: …}}`. `external` and `anonymous` are refused by name until they exist.
+    /// Who searches: `{dn: …, password: {file: …}}`. `external` and `anonymous` are not available yet.
     pub service_account: Located<ServiceAccount>,
     /// How a typed name becomes an entry.
     pub user: UserSettings,
@@ -46,7 +49,7 @@ pub struct LdapSettings {
     /// How long one step may take; the request's deadline ends every step earlier.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// Connections that are kept (other than the defaults: refused by name until they are kept).
+    /// Connections that are kept. Other values than the defaults are not available yet.
     #[serde(default)]
     pub pool: PoolSettings,
 }
@@ -67,32 +70,33 @@ impl LdapSettings {
     }
 }
 
-/// `discovery`: servers by DNS SRV.
-#[derive(Clone, Debug, Deserialize)]
+/// `discovery`: servers by DNS SRV. Not available yet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discovery {
-    /// The domain whose `_ldap._tcp` records name the servers.
+    /// The domain whose `_ldap._tcp` records name the servers. Not available yet.
     pub domain: Located<String>,
 }
 
 /// `tls`: how the server proves itself.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "LdapTls")]
 pub struct TlsSettings {
     /// The certificates to trust instead of the system's: `{file: ca.pem}`.
     pub ca: Option<CaSource>,
     /// The name that the server's certificate must bear. Default: the URL's host.
     pub server_name: Option<Located<String>>,
-    /// A client certificate (refused by name until it exists).
+    /// A client certificate in PEM. Not available yet.
     pub certificate: Option<Located<PathBuf>>,
-    /// The client certificate's key (refused by name until it exists).
+    /// The client certificate's key in PEM. Not available yet.
     pub key: Option<Located<PathBuf>>,
     /// The oldest TLS version that is accepted: `"1.2"` or `"1.3"`. Default `"1.2"`.
     pub min_version: Option<Located<TlsVersion>>,
 }
 
 /// `tls.ca`: PEM certificates in a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaSource {
     /// One or more certificates in PEM.
@@ -111,17 +115,27 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl JsonSchema for TlsVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "TlsVersion".into()
+    }
+    // The reader takes the bare number too.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "A TLS version.", "enum": ["1.2", "1.3", 1.2, 1.3]})
+    }
+}
+
 /// `user`: how a typed name becomes an entry.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserSettings {
-    /// How the entry is found. Default `search`; `template` and `upn` are refused by name until they exist.
+    /// How the entry is found. Default `search`; `template` and `upn` are not available yet.
     #[serde(default = "UserSettings::default_bind")]
     pub bind: Located<BindMode>,
-    /// The DN of `bind: template` (refused by name until it exists).
+    /// The DN of `bind: template`. Not available yet.
     #[serde(default)]
     pub template: Option<Located<String>>,
-    /// The suffix of `bind: upn` (refused by name until it exists).
+    /// The suffix of `bind: upn`. Not available yet.
     #[serde(default)]
     pub upn_suffix: Option<Located<String>>,
     /// Where to search. An entry outside all of them is nobody.
@@ -160,19 +174,19 @@ impl UserSettings {
 }
 
 /// How a typed name becomes a DN to bind with.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BindMode {
     /// The service account searches for the entry.
     Search,
-    /// The name is put into a DN.
+    /// The name is put into a DN. Not available yet.
     Template,
-    /// The name gets a suffix.
+    /// The name gets a suffix. Not available yet.
     Upn,
 }
 
 /// How deep a search goes.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchScope {
     /// The base and everything below it.
@@ -182,10 +196,10 @@ pub enum SearchScope {
 }
 
 /// `groups`: where an entry's groups come from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupSettings {
-    /// How they are found. Default `memberof`.
+    /// How they are found. Default `memberof`; `member_uid`, `in_chain` and `token_groups` are not available yet.
     pub strategy: Located<GroupStrategy>,
     /// Where groups live. `member` needs it; with `memberof` groups elsewhere do not count. Default: anywhere.
     pub bases: Option<OneOrMany>,
@@ -193,9 +207,9 @@ pub struct GroupSettings {
     pub filter: Option<Located<String>>,
     /// The attribute with a group's name. Default `cn`.
     pub name: Located<String>,
-    /// Groups of groups (refused by name until they are followed).
+    /// Groups of groups. Not available yet.
     pub nested: Option<Located<Nested>>,
-    /// How old groups may be. Default 60s; they are read at every verification, so other values are refused by name.
+    /// How old groups may be. Default 60s; they are read at every verification, so other values are not available yet.
     pub age: Located<Period>,
 }
 
@@ -218,18 +232,18 @@ impl Default for GroupSettings {
 }
 
 /// How groups are found.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupStrategy {
     /// The entry's `memberOf` values.
     Memberof,
     /// Groups whose `member` is the entry's DN.
     Member,
-    /// posixGroup's `memberUid` (refused by name until it exists).
+    /// posixGroup's `memberUid`. Not available yet.
     MemberUid,
-    /// Active Directory's matching rule (refused by name until it exists).
+    /// Active Directory's matching rule. Not available yet.
     InChain,
-    /// Active Directory's `tokenGroups` (refused by name until it exists).
+    /// Active Directory's `tokenGroups`. Not available yet.
     TokenGroups,
     /// Nobody is in a group.
     None,
@@ -249,13 +263,13 @@ impl GroupStrategy {
     }
 }
 
-/// `groups.nested`: limits of following groups of groups.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// `groups.nested`: limits of following groups of groups. Not available yet.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nested {
-    /// So many levels. Default 8.
+    /// So many levels. Default 8. Not available yet.
     pub depth: u32,
-    /// So many groups. Default 2000.
+    /// So many groups. Default 2000. Not available yet.
     pub count: u32,
 }
 
@@ -266,12 +280,12 @@ impl Default for Nested {
 }
 
 /// `accounts`: what becomes of accounts that may log in with a reservation.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccountSettings {
-    /// The password must be changed first. Default `deny`; `allow` is refused by name until it exists.
+    /// The password must be changed first. Default `deny`; `allow` is not available yet.
     pub must_change: Located<AccountRule>,
-    /// An expired password with logins left. Default `deny`; `allow` is refused by name until it exists.
+    /// An expired password with logins left. Default `deny`; `allow` is not available yet.
     pub grace: Located<AccountRule>,
 }
 
@@ -282,17 +296,17 @@ impl Default for AccountSettings {
 }
 
 /// Whether an account with a reservation gets in.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountRule {
     /// It does not.
     Deny,
-    /// It does.
+    /// It does. Not available yet.
     Allow,
 }
 
 /// `timeouts`: how long one step may take.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Name resolution and the TCP connection. Default 2s.
@@ -317,7 +331,7 @@ impl Default for Timeouts {
 }
 
 /// `pool`: connections that are kept.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolSettings {
     /// Connections of the service account. Default 2.

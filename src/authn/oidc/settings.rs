@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::source::{Located, OneOrMany, Period, SecretSource};
 
 /// An OIDC issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
     /// The kind of issuer; fills the defaults of the keys below. Default `generic`.
@@ -48,7 +49,7 @@ pub struct OidcSettings {
 }
 
 /// The kinds of issuer that are known by name.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OidcPreset {
     /// Keycloak.
@@ -70,7 +71,7 @@ pub enum OidcPreset {
 }
 
 /// `client` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientSettings {
     /// The client id.
@@ -84,7 +85,7 @@ pub struct ClientSettings {
 }
 
 /// How a client proves itself at the token endpoint (OpenID Connect Core §9).
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthentication {
     /// In the `Authorization` header.
@@ -97,7 +98,7 @@ pub enum ClientAuthentication {
 }
 
 /// `tls` of an issuer.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcTls {
     /// A PEM file of the authorities that are trusted instead of the system's.
@@ -105,7 +106,7 @@ pub struct OidcTls {
 }
 
 /// `ca` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcAuthorities {
     /// PEM certificates.
@@ -113,7 +114,7 @@ pub struct OidcAuthorities {
 }
 
 /// `tokens` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenChecks {
     /// Accepted signatures. Default RS256 and ES256.
@@ -131,7 +132,7 @@ impl Default for TokenChecks {
 }
 
 /// `identity` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityClaims {
     /// The claims that may hold the user name; the first one that is present counts. Default `preferred_username`, `sub`.
@@ -149,7 +150,7 @@ impl Default for IdentityClaims {
 }
 
 /// The value that a claim must have.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(untagged)]
 pub enum ClaimValue {
     /// true or false.
@@ -159,7 +160,7 @@ pub enum ClaimValue {
 }
 
 /// `groups` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcGroups {
     /// Where groups are read; all of them add up. Default the claim `groups` of the `id_token`.
@@ -185,7 +186,7 @@ impl Default for OidcGroups {
 }
 
 /// One place of groups: `claim` or `pointer`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSource {
     /// Which document. Default `id_token`.
@@ -200,7 +201,7 @@ pub struct GroupSource {
 }
 
 /// The documents that hold claims.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimsFrom {
     /// The verified `id_token`.
@@ -211,7 +212,7 @@ pub enum ClaimsFrom {
 }
 
 /// One change to a group's name. Exactly one of the keys stands in it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupTransform {
     /// A text that is cut off the beginning, such as Keycloak's `/`.
@@ -223,7 +224,7 @@ pub struct GroupTransform {
 }
 
 /// What happens where the issuer leaves groups out.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overage {
     /// The login is answered with 503.
@@ -234,7 +235,7 @@ pub enum Overage {
 }
 
 /// `mfa` of an issuer.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecondFactor {
     /// Values of `amr` that stand for a second factor. Default none.
@@ -244,7 +245,7 @@ pub struct SecondFactor {
 }
 
 /// `password_grant` of an issuer.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasswordGrant {
     /// Whether passwords may be sent to the issuer. Default false.
@@ -252,7 +253,7 @@ pub struct PasswordGrant {
 }
 
 /// `device_grant` of an issuer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceGrant {
     /// Whether the device login is offered. Default true.
@@ -260,6 +261,7 @@ pub struct DeviceGrant {
     /// Whether `docker login` itself may wait for it. Default false.
     pub in_band: bool,
     /// Addresses that may wait in band. Default nobody.
+    #[schemars(with = "Vec<String>")]
     pub from: Vec<Located<ipnet::IpNet>>,
 }
 

@@ -1,21 +1,15 @@
 //! From the tree to the document: the file's and a rule's own keys.
 
 use super::{Choice, Document, EffectKind, Original, RuleText, Text, To};
-use crate::authz::node::{Entries, Kind, Node};
-use crate::source::{Diagnostic, Diagnostics, Located, Place, SourceFile, nearest};
+use crate::authz::node::{Keys, Kind, Node, NodeReader};
+use crate::source::Located;
 
 /// Keys of a rule.
 const RULE_KEYS: [&str; 9] = ["name", "to", "allow", "deny", "repository", "except", "when", "ttl", "tags"];
 /// Keys of a file.
 const FILE_KEYS: [&str; 7] = ["version", "realm", "timezone", "reserved", "roles", "groups", "rules"];
 
-/// Reads one file.
-pub(super) struct Reader<'a> {
-    pub(super) file: &'a SourceFile,
-    pub(super) findings: &'a mut Diagnostics,
-}
-
-impl Reader<'_> {
+impl NodeReader<'_> {
     /// The whole file.
     pub(super) fn document(&mut self, node: Node) -> Document {
         let place = node.place;
@@ -35,7 +29,7 @@ impl Reader<'_> {
                     }
                 }
                 "realm" => document.realm = self.text(value, "`realm`"),
-                "reserved" => document.reserved = Some(self.list(value, "`reserved`")),
+                "reserved" => document.reserved = Some(self.texts(value, "`reserved`")),
                 "roles" => document.roles = self.roles(value),
                 "groups" => document.groups = self.groups(value),
                 "rules" => {
@@ -185,81 +179,12 @@ impl Reader<'_> {
         }
     }
 
-    /// A value that has to be a mapping with at least one key.
-    pub(super) fn map(&mut self, node: Node, what: &str) -> Option<Entries> {
-        match node.value {
-            Kind::Map(entries) => Some(entries),
-            other @ (Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::List(_)) => {
-                self.error(node.place, format!("{what} is a mapping, not {}", other.article()), "write `key: value` lines");
-                None
-            }
-        }
-    }
-
-    /// A value that has to be a text.
-    pub(super) fn text(&mut self, node: Node, what: &str) -> Option<Text> {
-        let place = node.place;
-        let described = if matches!(node.value, Kind::Text(_)) { "an empty text" } else { node.value.article() };
-        let hint = match node.value {
-            Kind::Text(text) if text.is_empty() => "write a name between the quotes, or remove the key",
-            Kind::Text(text) => return Some(Located { value: text, place }),
-            Kind::Number(_) | Kind::Bool(_) => "quote it, as in \"991\"",
-            Kind::Null => "write a value, or remove the key",
-            Kind::List(_) => "write one text; a list is not possible here",
-            Kind::Map(_) => "write a text; quote it if it starts with `{`",
-        };
-        self.error(place, format!("{what} is a text, not {described}"), hint);
-        None
-    }
-
-    /// One text or a list of texts.
-    fn list(&mut self, node: Node, what: &str) -> Vec<Text> {
-        match node.value {
-            Kind::List(items) => items.into_iter().filter_map(|item| self.text(item, &format!("an item of {what}"))).collect(),
-            Kind::Text(_) | Kind::Number(_) | Kind::Bool(_) | Kind::Null | Kind::Map(_) => self.text(node, what).into_iter().collect(),
-        }
-    }
-
     /// One text or a list of texts, which must not be empty.
     pub(super) fn some(&mut self, node: Node, what: &str) -> Vec<Text> {
         if node.value == Kind::List(Vec::new()) {
             self.error(node.place, format!("{what} is an empty list"), "list at least one item, or remove the key");
         }
-        self.list(node, what)
-    }
-
-    pub(super) fn error(&mut self, place: Place, message: impl Into<String>, hint: &str) {
-        let finding: Diagnostic = self.file.error(place, message);
-        self.findings.push(finding.hint(hint));
-    }
-
-    /// A key that stands where it means nothing.
-    pub(super) fn unknown(&mut self, key: &Text, keys: &mut Keys) {
-        let hint = match nearest(&key.value, keys.known) {
-            Some(meant) => {
-                keys.meant.push(meant);
-                format!("did you mean `{meant}`?")
-            }
-            None => format!("known here: {}", keys.known.join(", ")),
-        };
-        self.error(key.place, format!("`{}` is not a key here", key.value), &hint);
-    }
-}
-
-/// The keys of one mapping, and those of them that misspelt ones must have meant.
-pub(super) struct Keys {
-    known: &'static [&'static str],
-    meant: Vec<&'static str>,
-}
-
-impl Keys {
-    pub(super) const fn new(known: &'static [&'static str]) -> Self {
-        Self { known, meant: Vec::new() }
-    }
-
-    /// Whether a misspelt key stands for this one, so that it is not missing too.
-    pub(super) fn meant(&self, key: &str) -> bool {
-        self.meant.contains(&key)
+        self.texts(node, what)
     }
 }
 

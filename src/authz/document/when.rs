@@ -1,15 +1,14 @@
 //! `when` and `ttl`: at what times and from where a rule holds, and how long what it allows may live.
 
-use super::read::{Keys, Reader};
 use super::{Text, WeeklyText, WhenText};
-use crate::authz::node::{Kind, Node};
+use crate::authz::node::{Keys, Kind, Node, NodeReader};
 
 /// Keys of `when`, of `weekly`, and of `ttl`.
 const WHEN_KEYS: [&str; 5] = ["services", "source", "from", "until", "weekly"];
 const WEEKLY_KEYS: [&str; 3] = ["days", "from", "until"];
 const TTL_KEYS: [&str; 4] = ["pull", "push", "delete", "catalog"];
 
-impl Reader<'_> {
+impl NodeReader<'_> {
     /// `when`; `None` where it could not be read, which has been said.
     pub(super) fn when(&mut self, node: Node) -> Option<WhenText> {
         let place = node.place;

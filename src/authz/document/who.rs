@@ -1,8 +1,7 @@
 //! The maps of `to` and `except`.
 
-use super::read::{Keys, Reader};
 use super::{Choice, Text, WhoText};
-use crate::authz::node::{Kind, Node};
+use crate::authz::node::{Keys, Kind, Node, NodeReader};
 use crate::source::Located;
 
 /// Keys of a map inside `all`, of one of `to`, and of one of `except`.
@@ -10,7 +9,7 @@ const MAP_KEYS: [&str; 6] = ["user", "group", "provider", "realm", "claims", "mf
 const TO_KEYS: [&str; 7] = ["user", "group", "provider", "realm", "claims", "mfa", "all"];
 const EXCEPT_KEYS: [&str; 8] = ["user", "group", "provider", "realm", "claims", "mfa", "all", "repository"];
 
-impl Reader<'_> {
+impl NodeReader<'_> {
     /// One map of `to` or `except`; only the latter knows `repository`. `None` where it cannot be used.
     pub(super) fn choice(&mut self, node: Node, in_except: bool) -> Option<Choice> {
         let place = node.place;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::slice;
 
 use super::report::{Report, Summary};
+use crate::app;
 use crate::audit::settings::AuditSettings;
 use crate::authn::authenticator::Authenticator;
-use crate::authz::{Policy, RuleSource};
+use crate::authz::Rulebook;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lifecycle::Tls;
@@ -19,7 +20,7 @@ use crate::token::settings::SigningSettings;
 use crate::token::{Keys, KeysError};
 
 /// Looks at every file; the providers and the rules where both are good.
-pub(super) fn inspect(config: &Config, clock: &Clock, report: &mut Report) -> Option<(Authenticator, Policy)> {
+pub(super) fn inspect(config: &Config, clock: &Clock, report: &mut Report) -> Option<(Authenticator, Rulebook)> {
     certificate(config, report);
     keys(config, clock, report);
     state(config, report);
@@ -31,25 +32,29 @@ pub(super) fn inspect(config: &Config, clock: &Clock, report: &mut Report) -> Op
         }
     };
     report.found(warnings);
-    let policy = rules(config, clock, report)?;
-    report.summary = Some(Summary { providers: config.providers.len(), rules: policy.rule_count(), services: config.services.len() });
-    Some((authenticator, policy))
+    let rulebook = rules(config, clock, report)?;
+    report.summary = Some(Summary { providers: config.providers.len(), rules: rulebook.rule_count(), services: config.services.len() });
+    Some((authenticator, rulebook))
 }
 
-fn rules(config: &Config, clock: &Clock, report: &mut Report) -> Option<Policy> {
-    let written = config.rules.path()?;
-    let file = match SourceFile::load(&config.folder().join(&written.value)) {
-        Ok(file) => file,
-        Err(unreadable) => {
-            let message = format!("the rule file `{}`: {}", written.value.display(), unreadable.message);
+fn rules(config: &Config, clock: &Clock, report: &mut Report) -> Option<Rulebook> {
+    let mut whole = true;
+    let rules = config.rule_files().into_iter().map(|path| ("rule file", path));
+    for (what, written) in rules.chain(config.policy_tests.paths().map(|path| ("policy test", path))) {
+        if let Err(unreadable) = SourceFile::load(&config.folder().join(&written.value)) {
+            let message = format!("the {what} `{}`: {}", written.value.display(), unreadable.message);
             report.found(config.file.error(written.place, message).into());
-            return None;
+            whole = false;
         }
-    };
-    match Policy::compile_all(&[RuleSource { file, within: None }], &config.environment(clock.now())) {
-        Ok((policy, warnings)) => {
+    }
+    if !whole {
+        return None;
+    }
+    match Rulebook::load(&config.rule_sets(), &config.environment(clock.now())) {
+        Ok((rulebook, warnings)) => {
             report.found(warnings);
-            Some(policy)
+            report.found(app::check_policy_tests(config, &rulebook, clock.now()));
+            Some(rulebook)
         }
         Err(errors) => {
             report.found(errors);

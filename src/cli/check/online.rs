@@ -1,17 +1,20 @@
 //! Whether directories answer, and whether they know the groups and users that the rules name.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use tokio::time::Instant;
 
 use super::report::{Report, Step};
 use crate::authn::authenticator::{Authenticator, ProviderReport};
 use crate::authn::provider::Provider;
 use crate::authn::verdict::{Circumstances, Unavailable};
-use crate::authz::Policy;
+use crate::authz::{Named, Rulebook};
 use crate::config::Config;
 use crate::source::{Diagnostic, Severity};
 
 /// Asks each provider; then looks for what the rules name at those that answered.
-pub(super) async fn ask(config: &Config, authenticator: &Authenticator, policy: &Policy, report: &mut Report) {
+pub(super) async fn ask(config: &Config, authenticator: &Authenticator, rulebook: &Rulebook, report: &mut Report) {
     let asked = Asked { config, authenticator, providers: authenticator.health() };
     let mut answer = true;
     for provider in &asked.providers {
@@ -19,7 +22,7 @@ pub(super) async fn ask(config: &Config, authenticator: &Authenticator, policy: 
     }
     // Nobody can be missed at a directory that cannot be asked.
     if answer {
-        asked.look_up(policy, report).await;
+        asked.look_up(rulebook, report).await;
     }
 }
 
@@ -30,7 +33,7 @@ struct Asked<'a> {
 }
 
 /// What a rule names.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Group,
     User,
@@ -65,17 +68,23 @@ impl Asked<'_> {
         good
     }
 
-    async fn look_up(&self, policy: &Policy, report: &mut Report) {
-        let named = policy.named_principals();
-        for (realm, group) in &named.groups {
-            self.look_up_one(realm, Kind::Group, group, report).await;
-        }
-        for (realm, user) in &named.users {
-            self.look_up_one(realm, Kind::User, user, report).await;
+    /// Whoever several rule sets name is looked for once.
+    async fn look_up(&self, rulebook: &Rulebook, report: &mut Report) {
+        let mut seen = BTreeSet::new();
+        for (_, file, policy) in rulebook.policies() {
+            let Named { groups, users } = policy.named_principals();
+            let groups = groups.into_iter().map(|(realm, name)| (realm, Kind::Group, name));
+            let users = users.into_iter().map(|(realm, name)| (realm, Kind::User, name));
+            for named in groups.chain(users) {
+                if seen.insert(named.clone()) {
+                    let (realm, kind, name) = named;
+                    self.look_up_one(&realm, kind, &name, file, report).await;
+                }
+            }
         }
     }
 
-    async fn look_up_one(&self, realm: &str, kind: Kind, name: &str, report: &mut Report) {
+    async fn look_up_one(&self, realm: &str, kind: Kind, name: &str, rules: &Path, report: &mut Report) {
         for provider in self.providers.iter().filter(|provider| *provider.realm == *realm) {
             if let (Some(Provider::Ldap(directory)), Kind::Group) = (self.authenticator.provider(&provider.name), kind)
                 && !directory.can_find_group(name)
@@ -94,11 +103,10 @@ impl Asked<'_> {
                 }
             }
         }
-        let Some(rules) = self.config.rules.path() else { return };
         report.found(
             Diagnostic {
                 severity: Severity::Warning,
-                file: self.config.folder().join(rules.value),
+                file: rules.to_owned(),
                 place: None,
                 message: format!("realm `{realm}` has no {} `{name}`, which a rule names", kind.as_str()),
                 hint: Some("correct its spelling, or remove it from the rule: it matches nobody".to_owned()),

@@ -1,16 +1,20 @@
 //! What a check found, for people and for machines.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::source::{Diagnostic, Diagnostics, Severity};
+use crate::cli::finding;
+use crate::source::{Diagnostic, Diagnostics, Severity, is_hidden};
 
 /// Everything that one check found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    findings: Vec<Diagnostic>,
+    findings: Diagnostics,
+    /// The same, to see at once what is there already.
+    known: HashSet<Diagnostic>,
     /// What was asked of providers, in its order.
     pub(super) steps: Vec<Step>,
     /// How much there is; `None` where it could not be read.
@@ -67,7 +71,7 @@ impl Report {
     /// Adds findings; what two parts found alike stands there once.
     pub(super) fn found(&mut self, findings: Diagnostics) {
         for finding in findings.0 {
-            if !self.findings.contains(&finding) {
+            if self.known.insert(finding.clone()) {
                 self.findings.push(finding);
             }
         }
@@ -84,12 +88,12 @@ impl Report {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
+        self.findings.0.iter().filter(|finding| finding.severity == severity).count()
     }
 
     pub(super) fn write_text(&self, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<()> {
-        for finding in &self.findings {
-            writeln!(talk, "{finding}")?;
+        if !self.findings.0.is_empty() {
+            writeln!(talk, "{}", self.findings)?;
         }
         talk.flush()?;
         for Step { provider, what, outcome } in &self.steps {
@@ -122,7 +126,7 @@ impl Report {
     }
 
     pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let findings: Vec<Value> = self.findings.iter().map(finding_as_json).collect();
+        let findings: Vec<Value> = self.findings.0.iter().map(finding::as_json).collect();
         let step = |step: &Step| {
             let (good, text) = match &step.outcome {
                 Ok(text) => (true, text),
@@ -143,28 +147,13 @@ impl Report {
     }
 }
 
-fn finding_as_json(finding: &Diagnostic) -> Value {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    json!({
-        "severity": severity,
-        "file": finding.file.display().to_string(),
-        "line": finding.place.map(|place| place.line),
-        "column": finding.place.map(|place| place.column),
-        "message": finding.message,
-        "hint": finding.hint,
-    })
-}
-
 fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A directory's text must not move the cursor of whoever reads it.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    text.chars().map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 #[cfg(test)]

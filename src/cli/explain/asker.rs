@@ -6,31 +6,35 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::ExplainArgs;
-use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
-use crate::authz::{Policy, Realm, Realms, group_of_dn};
-use crate::clock::Clock;
+use crate::authn::identity::{Group, Identity, Principal};
+use crate::authz::{Asker, Policy, Realms, group_of_dn};
+use crate::clock::Timestamp;
 
 /// Who the arguments say is asking. What was assumed, or cannot match, is said to `talk`.
-pub(super) fn principal(args: &ExplainArgs, policy: &Policy, realms: &Realms, talk: &mut dyn Write) -> anyhow::Result<Principal> {
-    let user = match (&args.user, args.anonymous) {
-        (Some(user), _) => user,
-        (None, true) => return Ok(Principal::Anonymous),
-        (None, false) => bail!("say who asks: --user NAME with a --group for each group, or --anonymous"),
-    };
-    let (realm, provider) = origin(args, policy, realms, talk)?;
-    let identity = Identity {
-        realm,
-        provider,
-        id: user.clone(),
-        username: user.clone(),
+pub(super) fn principal(
+    args: &ExplainArgs,
+    policy: &Policy,
+    realms: &Realms,
+    now: Timestamp,
+    talk: &mut dyn Write,
+) -> anyhow::Result<Principal> {
+    if args.anonymous {
+        return Ok(Principal::Anonymous);
+    }
+    if args.user.is_none() {
+        bail!("say who asks: --user NAME with a --group for each group, or --anonymous");
+    }
+    let asker = Asker {
+        user: args.user.clone(),
         groups: args.group.iter().map(|text| group(text)).collect::<anyhow::Result<_>>()?,
-        kind: Kind::Person,
-        method: Method::Password,
-        proven: Clock::system().now(),
-        marker: None,
-        claims: IdentityClaims::new(),
-        second_factor: SecondFactor::Unknown,
+        realm: args.realm.clone(),
+        provider: args.provider.clone(),
+        ..Asker::default()
     };
+    let identity = asker.identity(policy.realm(), realms, now)?;
+    if args.provider.is_none() {
+        write_assumed(&identity, realms, talk)?;
+    }
     for group in policy.hidden_groups(&identity) {
         writeln!(talk, "the group `{}` matches nothing: the rules use that name as an alias; give a group that it stands for", group.name)?;
     }
@@ -46,37 +50,12 @@ fn group(text: &str) -> anyhow::Result<Group> {
     }
 }
 
-/// Realm and provider. Without a configuration any is as good as another.
-fn origin(args: &ExplainArgs, policy: &Policy, realms: &Realms, talk: &mut dyn Write) -> anyhow::Result<(Arc<str>, Arc<str>)> {
-    let (wanted, provider) = (args.realm.as_deref(), args.provider.as_deref());
-    if realms.0.is_empty() {
-        let realm = wanted.or(policy.realm().map(AsRef::as_ref)).unwrap_or_default();
-        return Ok((realm.into(), provider.unwrap_or(realm).into()));
+/// Says which provider stands for several.
+fn write_assumed(identity: &Identity, realms: &Realms, talk: &mut dyn Write) -> anyhow::Result<()> {
+    let realm = realms.0.iter().find(|realm| realm.name == identity.realm);
+    if let Some(realm) = realm.filter(|realm| realm.providers.len() > 1) {
+        let known = realm.providers.join(", ");
+        writeln!(talk, "as if the provider `{}` vouched; --provider names another of {known}", identity.provider)?;
     }
-    let realm = realm_of(wanted, provider, policy, realms)?;
-    match (provider, realm.providers.as_slice()) {
-        (Some(provider), known) if !known.iter().any(|one| **one == *provider) => {
-            bail!("the realm `{}` has no provider `{provider}`; it has {}", realm.name, known.join(", "))
-        }
-        (Some(provider), _) => Ok((Arc::clone(&realm.name), provider.into())),
-        (None, [only]) => Ok((Arc::clone(&realm.name), Arc::clone(only))),
-        (None, known) => {
-            let first = known.first().context("the realm has no provider")?;
-            writeln!(talk, "as if the provider `{first}` vouched; --provider names another of {}", known.join(", "))?;
-            Ok((Arc::clone(&realm.name), Arc::clone(first)))
-        }
-    }
-}
-
-fn realm_of<'a>(wanted: Option<&str>, provider: Option<&str>, policy: &Policy, realms: &'a Realms) -> anyhow::Result<&'a Realm> {
-    let names = || realms.0.iter().map(|realm| &*realm.name).collect::<Vec<_>>().join(", ");
-    if let (None, Some(provider)) = (wanted, provider) {
-        let found = realms.0.iter().find(|realm| realm.providers.iter().any(|one| **one == *provider));
-        return found.with_context(|| format!("the configuration has no provider `{provider}`"));
-    }
-    let Some(wanted) = wanted.or(policy.realm().map(AsRef::as_ref)) else {
-        bail!("say whose user this is: --realm with one of {}", names());
-    };
-    let found = realms.0.iter().find(|realm| *realm.name == *wanted);
-    found.with_context(|| format!("the configuration has no realm `{wanted}`; it has {}", names()))
+    Ok(())
 }

@@ -11,11 +11,11 @@ use crate::registry::{Action, Resource, ResourceScope};
 const MOST_OTHERS: usize = 5;
 
 /// A decision with what is needed to explain it.
-pub(super) struct Report<'a> {
-    pub(super) decision: &'a Decision,
-    pub(super) policy: &'a Policy,
+pub(in crate::cli) struct Report<'a> {
+    pub(in crate::cli) decision: &'a Decision,
+    pub(in crate::cli) policy: &'a Policy,
     /// What can never be granted, with the reason.
-    pub(super) dropped: &'a [(String, String)],
+    pub(in crate::cli) dropped: &'a [(String, String)],
 }
 
 /// What became of one action.
@@ -26,7 +26,7 @@ enum Answer<'a> {
 
 impl Report<'_> {
     /// A line for each action, and what the token would carry.
-    pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cli) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         for grant in &self.decision.grants {
             writeln!(out, "{}", grant.requested)?;
             for (action, answer) in answers(grant) {
@@ -70,11 +70,10 @@ impl Report<'_> {
     }
 
     /// The same as one JSON object.
-    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cli) fn json(&self) -> Value {
         let scopes: Vec<Value> = self.decision.grants.iter().map(|grant| self.scope_json(grant)).collect();
         let dropped: Vec<Value> = self.dropped.iter().map(|(scope, reason)| json!({"scope": scope, "reason": reason})).collect();
-        let whole = json!({"granted": self.granted(), "scopes": scopes, "dropped": dropped});
-        writeln!(out, "{whole:#}")
+        json!({"granted": self.granted(), "scopes": scopes, "dropped": dropped})
     }
 
     fn scope_json(&self, grant: &Grant) -> Value {

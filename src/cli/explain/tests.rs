@@ -265,6 +265,30 @@ fn a_configuration_says_how_names_compare_and_whose_they_are() {
 }
 
 #[test]
+fn a_service_is_explained_by_its_own_rules() {
+    let scene = Scene::new();
+    let config = CONFIG.replace("{name: registry.corp.example}", "{name: one}, {name: two, rules: own.yaml}");
+    std::fs::write(scene.path("narrows.yaml"), config).unwrap();
+    let own = "version: 1\nrealm: corp\nrules: [{name: own, to: anyone, allow: pull, repository: own/x}]\n";
+    std::fs::write(scene.path("own.yaml"), own).unwrap();
+    let ask = |service: &[&str], repository: &str| {
+        let scope = format!("repository:{repository}:pull");
+        let told = scene.run("narrows.yaml", &[service, &["--anonymous", "--scope", &scope]].concat());
+        told.out.lines().last().unwrap().to_owned()
+    };
+    for (service, base, own) in [
+        (&[][..], "token: repository:base/x:pull", "token: nothing"),
+        (&["--service", "one"], "token: repository:base/x:pull", "token: nothing"),
+        (&["--service", "two"], "token: nothing", "token: repository:own/x:pull"),
+    ] {
+        assert_eq!((ask(service, "base/x").as_str(), ask(service, "own/x").as_str()), (base, own), "{service:?}");
+    }
+    // A mistake in the rules of another service is none here.
+    std::fs::write(scene.path("rules.yaml"), "nothing").unwrap();
+    assert_eq!(ask(&["--service", "two"], "own/x"), "token: repository:own/x:pull");
+}
+
+#[test]
 fn rules_alone_may_leave_their_realm_open() {
     let scene = Scene::new();
     let rules = "version: 1\nrules:\n  - {to: {user: a}, allow: pull, repository: x}\n  - {to: {realm: lab, user: b}, allow: pull, repository: x}\n";

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::authn::credentials::Credentials;
 use crate::clock::Timestamp;
-use crate::http::{Bridge, Readiness};
+use crate::http::{Bridge, Readiness, Reload};
 use crate::issue::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 use crate::registry::ScopeRequest;
 
@@ -133,6 +133,11 @@ impl Bridge for Fake {
     }
     fn readiness(&self) -> Readiness {
         Readiness { ready: self.ready, details: serde_json::json!({"providers": [{"name": "staff"}]}) }
+    }
+    async fn reload(&self, accept: Option<String>) -> Option<Reload> {
+        let accept = accept.unwrap_or_else(|| "-".to_owned());
+        self.asked.lock().unwrap().push(format!("reload {accept}"));
+        (accept != "nobody").then(|| Reload { loaded: accept != "wrong", report: serde_json::json!({"accept": accept}) })
     }
     fn metrics(&self) -> String {
         "narrows_generation 1\n".into()

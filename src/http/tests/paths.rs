@@ -85,7 +85,7 @@ async fn details_are_on_the_admin_listener_only() {
         let answer = public.get(path).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
-    for path in ["/metrics", "/status", "/", "/token/", "//token", "/TOKEN", "/v2/", "/login", "/tok%65n/x", "/../token"] {
+    for path in ["/metrics", "/status", "/reload", "/", "/token/", "//token", "/TOKEN", "/v2/", "/login", "/tok%65n/x", "/../token"] {
         let answer = public.get(path).await;
         assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"), "{path}");
     }
@@ -99,6 +99,32 @@ async fn details_are_on_the_admin_listener_only() {
     for path in ["/token", "/whoami", "/keys/bundle.pem"] {
         assert_eq!(admin.get(path).await.status, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_reload_is_ordered_on_the_admin_listener_and_never_by_a_page_in_a_browser() {
+    let public = Running::start().await;
+    assert_eq!(public.send("POST /reload\nX-Narrows: reload", "").await.status, 404);
+    let admin = Running::admin(Fake::default()).await;
+    for (query, status, asked) in
+        [("", 200, "reload -"), ("?accept_widening=0f", 200, "reload 0f"), ("?accept_widening=wrong", 409, "reload wrong")]
+    {
+        let answer = admin.send(&format!("POST /reload{query}\nX-Narrows: reload"), "").await;
+        assert_eq!(answer.status, status, "{query}");
+        assert!(asked.ends_with(answer.json()["accept"].as_str().unwrap()));
+        assert_eq!(admin.asked(), [asked]);
+    }
+    let ending = admin.send("POST /reload?accept_widening=nobody\nX-Narrows: reload", "").await;
+    assert_eq!((ending.status, ending.error().0.as_str()), (503, "UNAVAILABLE"));
+    admin.asked();
+    for mark in ["X-Other: reload", "X-Narrows: yes", "X-Narrows: reload\nX-Narrows: reload", "X-Narrows: reload\nOrigin: http://127.0.0.1"]
+    {
+        let answer = admin.send(&format!("POST /reload\n{mark}"), "").await;
+        assert_eq!((answer.status, answer.error().0.as_str()), (403, "DENIED"), "{mark}");
+    }
+    assert_eq!(admin.send("POST /reload?accept_widening=a&accept_widening=b\nX-Narrows: reload", "").await.status, 400);
+    assert_eq!(admin.send("GET /reload\nX-Narrows: reload", "").await.header("allow"), "POST, OPTIONS");
+    assert_eq!(admin.asked(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `identity_tokens` of the configuration.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::source::{Diagnostics, Located, Period, SourceFile};
@@ -10,7 +11,7 @@ const SHORTEST_LIFE: Period = Period::minutes(1);
 const LONGEST_RECHECK: Period = Period::hours(12);
 
 /// When the tokens end that docker keeps instead of a password.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityTokenSettings {
     /// A token that is not presented for so long ends. Default 30d.

@@ -32,10 +32,7 @@ impl ServiceSettings {
             findings.push(file.error(self.algorithm.place, message).hint("write ES256, ES384 or RS256"));
         }
         if let Some(rules) = &self.rules {
-            findings.push(
-                file.error(rules.place, "`rules` of a service is not available yet")
-                    .hint("remove it; the top `rules` hold for all services"),
-            );
+            rules.check(file, findings);
         }
         if let Some(own) = &self.signing {
             for (key, path) in [("certificate", &own.certificate), ("key", &own.key)] {
@@ -178,7 +175,8 @@ mod tests {
         check("[{name: \"a\\tb\"}]", "{}", "no control characters");
         check("[{name: a}, {name: b}, {name: a}]", "{}", "1:41: service `a` is there twice");
         check("[]", "{}", "`services` is empty");
-        check("[{name: a, rules: other.yaml}]", "{}", "1:29: `rules` of a service is not available yet");
+        check("[{name: a, rules: other.yaml}, {name: b, rules: [c.yaml, {file: d.yaml, within: d/**}]}]", "{}", "");
+        check("[{name: a, rules: []}]", "{}", "1:29: `rules` is an empty list");
     }
 
     #[test]

@@ -130,18 +130,12 @@ fn addresses_are_safe_or_refused() {
 
 #[test]
 fn what_is_not_available_yet_is_refused_by_name() {
-    check("policy_tests: [rules.test.yaml]", "1:16 `policy_tests` is not available yet");
-    check("policy_tests: []", "");
-    check("rules: [a.yaml, b.yaml]", "1:17 several rule files are not available yet");
-    check("rules: [{file: a.yaml, within: a/**}]", "1:32 `within` is not available yet");
-    check("reload: {widen: refuse}", "1:17 `widen: refuse` is not available yet");
     check("state: {postgres: {url: {file: u}}}", "1:19 `state.postgres` is not available yet");
     check(
         "throttle: {failures: 5, replicas: 2}",
         "1:22 `throttle.failures` is not available yet\n1:35 `throttle.replicas` is not available yet",
     );
     check("providers: [{name: staff, stale_if_error: 5m, file: {path: u}}]", "1:43 `stale_if_error` is not available yet");
-    check("services: [{name: a, rules: b.yaml}]", "1:29 `rules` of a service is not available yet");
     check(
         "providers: [{name: sso, oidc: {issuer: \"https://sso.example\", client: {id: a}}}]",
         "1:31 provider `sso`: oidc is not available yet",
@@ -150,6 +144,25 @@ fn what_is_not_available_yet_is_refused_by_name() {
         "providers: [{name: ci, workload: {preset: github-actions, audiences: [a]}}]",
         "1:34 provider `ci`: workload is not available yet",
     );
+}
+
+#[test]
+fn rules_are_files_that_are_named_once() {
+    check("policy_tests: []", "");
+    check("policy_tests: [rules.test.yaml]", "");
+    check("policy_tests: [a.yaml, a.yaml]", "1:24 `a.yaml` is there twice");
+    check("rules: [a.yaml, b.yaml, {file: c.yaml, within: c/**}]", "");
+    check("rules: [a.yaml, a.yaml]", "1:17 `a.yaml` is there twice");
+    check("rules: []", "1:8 `rules` is an empty list");
+    check("rules: [{file: a.yaml, within: a/**}]", "1:32 the first rule file says what holds for all, so it has no `within`");
+    check("rules: [a.yaml, {file: b.yaml, within: /b}]", "1:40 two slashes, or one at the start or end, leave an empty segment");
+    check("rules: [a.yaml, {within: b/**}]", "1:18 the key `file` is missing");
+    check("services: [{name: a, rules: [b.yaml, b.yaml]}, {name: b}]", "1:38 `b.yaml` is there twice");
+    check("services: [{name: a, rules: b.yaml}]", "");
+    check("services: [{name: a, rules: state.db}, {name: b}]", "1:29 `rules` and `state.path` are one file, `state.db`");
+    check("policy_tests: [state.key]", "1:16 `policy_tests` and `state.key` are one file, `state.key`");
+    check("reload: {widen: refuse}", "");
+    check("reload: {widen: ask}", "1:17 `ask` is none of log, refuse");
 }
 
 #[test]

@@ -7,13 +7,15 @@ use narrows::config;
 use narrows::source::SourceFile;
 
 /// Where a key can stand: text before and after it. The reader itself lists the keys that may stand there.
-const SECTIONS: [(&str, &str, &str); 37] = [
+const SECTIONS: [(&str, &str, &str); 41] = [
     ("", "", ""),
     ("tls", "tls: {", "}"),
     ("services", "services: [{", "}]"),
     ("services.token_ttl", "services: [{name: x, token_ttl: {", "}}]"),
     ("services.signing", "services: [{name: x, signing: {", "}}]"),
+    ("services.rules", "services: [{name: x, rules: [{", "}]}]"),
     ("signing", "signing: {", "}"),
+    ("rules", "rules: [{", "}]"),
     ("reload", "reload: {", "}"),
     ("credentials_cache", "credentials_cache: {", "}"),
     ("throttle", "throttle: {", "}"),
@@ -38,17 +40,19 @@ const SECTIONS: [(&str, &str, &str); 37] = [
     ("oidc", "providers: [{name: x, oidc: {", "}}]"),
     ("oidc.client", "providers: [{name: x, oidc: {client: {", "}}}]"),
     ("oidc.tls", "providers: [{name: x, oidc: {tls: {", "}}}]"),
+    ("oidc.tls.ca", "providers: [{name: x, oidc: {tls: {ca: {", "}}}}]"),
     ("oidc.tokens", "providers: [{name: x, oidc: {tokens: {", "}}}]"),
     ("oidc.identity", "providers: [{name: x, oidc: {identity: {", "}}}]"),
     ("oidc.groups", "providers: [{name: x, oidc: {groups: {", "}}}]"),
     ("oidc.groups.sources", "providers: [{name: x, oidc: {groups: {sources: [{", "}]}}}]"),
+    ("oidc.groups.transform", "providers: [{name: x, oidc: {groups: {transform: [{", "}]}}}]"),
     ("oidc.mfa", "providers: [{name: x, oidc: {mfa: {", "}}}]"),
     ("oidc.password_grant", "providers: [{name: x, oidc: {password_grant: {", "}}}]"),
     ("oidc.device_grant", "providers: [{name: x, oidc: {device_grant: {", "}}}]"),
 ];
 
 /// Every key that the configuration reads, with its path.
-fn keys() -> BTreeSet<String> {
+pub(super) fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for (path, before, after) in SECTIONS {
         // No key is near a word this strange, so the hint lists them all.
@@ -64,7 +68,7 @@ fn keys() -> BTreeSet<String> {
     keys
 }
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 

@@ -1,8 +1,11 @@
 //! Keys that may be written in more than one shape.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
+use serde_json::json;
 
 use crate::source::{Located, SecretSource};
 
@@ -13,6 +16,32 @@ pub struct Server {
     pub url: String,
     /// Lower is asked first. Default 0.
     pub priority: u32,
+}
+
+impl JsonSchema for Server {
+    fn schema_name() -> Cow<'static, str> {
+        "LdapServer".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let url = json!({
+            "description": "ldaps://HOST[:PORT], or ldap://HOST[:PORT], which means StartTLS.",
+            "type": "string",
+            "examples": ["ldaps://ldap.corp.example"],
+        });
+        let priority = json!({
+            "description": "Lower is asked first. Default 0; other values are not available yet.",
+            "type": "integer",
+            "minimum": 0,
+            "default": 0,
+        });
+        json_schema!({
+            "description": "A URL, or {url: URL, priority: NUMBER}.",
+            "anyOf": [
+                url,
+                {"type": "object", "properties": {"url": url, "priority": priority}, "required": ["url"], "additionalProperties": false},
+            ],
+        })
+    }
 }
 
 /// Who searches.
@@ -29,6 +58,34 @@ pub enum ServiceAccount {
     External,
     /// Nobody in particular.
     Anonymous,
+}
+
+impl JsonSchema for ServiceAccount {
+    fn schema_name() -> Cow<'static, str> {
+        "ServiceAccount".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let dn = json!({
+            "description": "The account's DN; Active Directory also takes user@domain.",
+            "type": "string",
+            "examples": ["cn=narrows,ou=services,dc=corp,dc=example"],
+        });
+        let mut password = generator.subschema_for::<SecretSource>();
+        password.insert("description".to_owned(), "The account's password, a secret: {file: PATH} or {env: NAME}.".into());
+        json_schema!({
+            "description": "Who searches: {dn: DN, password: SECRET}.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": {"dn": dn, "password": password},
+                    "required": ["dn", "password"],
+                    "additionalProperties": false,
+                },
+                {"description": "The client certificate. Not available yet.", "const": "external"},
+                {"description": "Nobody in particular. Not available yet.", "const": "anonymous"},
+            ],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Server {
