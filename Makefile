@@ -3,11 +3,12 @@ CARGO ?= cargo
 # Parts that a test run skipped are collected here and named at its end.
 SKIPPED := $(or $(CARGO_TARGET_DIR),target)/skipped-parts
 
-.PHONY: help run test interop bench lint packages
+.PHONY: help run test prove interop bench lint packages
 
 help:
 	@echo 'make run      a bridge on loopback with a user, rules and keys, made on the spot'
 	@echo 'make test     every test; installs the Debian packages it needs where it may'
+	@echo 'make prove    ten million decisions against the model of the rules; NARROWS_PROVE=N for so many'
 	@echo 'make interop  the real parts alone, and crane where there is a Go toolchain'
 	@echo 'make bench    decisions, loading, tokens a second, memory (release build, quiet machine)'
 	@echo 'make lint     format, clippy, documentation'
@@ -19,6 +20,10 @@ run:
 test: packages
 	@mkdir -p "$(dir $(SKIPPED))" && rm -f "$(SKIPPED)"
 	@NARROWS_SKIPPED="$(abspath $(SKIPPED))" $(CARGO) test; status=$$?; .ci/skipped "$(SKIPPED)"; exit $$status
+
+# Prints its seed, and what repeats a failure.
+prove:
+	NARROWS_PROVE=$(or $(NARROWS_PROVE),10000000) $(CARGO) test --profile prove --test model every_decision -- --nocapture
 
 interop: packages
 	.ci/interop

@@ -52,6 +52,4 @@ mod findings;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod scale;

@@ -43,3 +43,81 @@ impl Standings {
         fresh
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, Principal, SecondFactor};
+    use crate::authz::cases::{context, example_realms};
+    use crate::authz::{Context, Policy};
+    use crate::clock::Timestamp;
+    use crate::registry::ResourceScope;
+    use crate::source::SourceFile;
+    use std::sync::Arc;
+
+    const RULES: &str = r#"
+version: 1
+realm: corp
+reserved: [prod]
+rules:
+  - {to: {group: "team-{team}"}, allow: contributor, repository: "{team}/**"}
+  - {to: {group: ops}, allow: owner, repository: prod/**}
+  - {to: authenticated, allow: owner, repository: "users/{user}/**"}
+  - {to: {provider: github, claims: {ref: main}}, allow: contributor, repository: a/ci}
+  - {to: anyone, deny: [push], repository: prod/**, except: {mfa: {within: 1h}}}
+  - {to: {group: ops}, deny: [delete], repository: "**", when: {source: [10.0.0.0/8]}}
+"#;
+
+    fn policy() -> Policy {
+        Policy::compile(&SourceFile::new("rules.yaml", RULES), &example_realms()).unwrap_or_else(|findings| panic!("{findings}")).0
+    }
+
+    fn scopes() -> Vec<ResourceScope> {
+        ["a/x", "a/ci", "b/x", "prod/x", "users/alice/x", "users/bob/x"]
+            .map(|name| format!("repository:{name}:pull,push,delete").parse().unwrap())
+            .into()
+    }
+
+    /// Everything that a decision may depend on, each drawn from a few values, under one and the same id.
+    fn identity() -> impl Strategy<Value = Identity> {
+        let groups = proptest::sample::subsequence(vec!["team-a", "team-b", "ops", "team-prod"], 0..4);
+        let of = prop_oneof![3 => Just(("corp", "staff", Kind::Person)), 1 => Just(("robots", "robots", Kind::Person)), 1 => Just(("github", "github", Kind::Workload))];
+        let claims = prop_oneof![Just(None), Just(Some("main")), Just(Some("other"))];
+        let factor = prop_oneof![Just(SecondFactor::Unknown), Just(SecondFactor::Absent), Just(SecondFactor::Used(Timestamp(0)))];
+        (groups, of, proptest::sample::select(vec!["alice", "bob"]), claims, factor).prop_map(
+            |(groups, (realm, provider, kind), name, claim, second_factor)| Identity {
+                realm: realm.into(),
+                provider: provider.into(),
+                id: "1".to_owned(),
+                username: name.to_owned(),
+                groups: groups.into_iter().map(Group::named).collect(),
+                kind,
+                method: Method::Password,
+                proven: Timestamp(0),
+                marker: None,
+                claims: claim.map(|value| ("ref".to_owned(), vec![value.to_owned()])).into_iter().collect::<IdentityClaims>(),
+                second_factor,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+        /// Groups, claims, names and proofs change from call to call, and so do time and address: what was kept of one
+        /// never answers for another.
+        #[test]
+        fn what_is_kept_answers_for_the_very_same_identity_alone(
+            askers in proptest::collection::vec((identity(), 0_i64..7200, any::<bool>()), 1..30),
+        ) {
+            let (kept, scopes) = (policy(), scopes());
+            for (identity, now, inside) in askers {
+                let source = Some(if inside { [10, 0, 0, 1].into() } else { [11, 0, 0, 1].into() });
+                let context = Context { now: Timestamp(now), source, ..context() };
+                let principal = Principal::Identified(Arc::new(identity));
+                prop_assert_eq!(kept.decide(&principal, &scopes, &context), policy().decide(&principal, &scopes, &context));
+            }
+        }
+    }
+}

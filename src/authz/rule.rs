@@ -279,8 +279,14 @@ impl Conditions {
         }
         if !self.groups.is_empty() && !ways.is_empty() {
             let pairs = self.groups.iter().flat_map(|pattern| pattern.candidates(seen).into_iter().map(move |group| (pattern, group)));
-            let groups = pairs.map(|(pattern, group)| pattern.splits(group, seen.ignore_case, known));
-            ways = both(&ways, &groups.filter(Splits::holds).map(bound).collect());
+            let groups = pairs.map(|(pattern, group)| match pattern.splits(group, seen.ignore_case, known) {
+                // It may be the group or not; what the captures of other maps stand for is known all the same.
+                Splits::Unknown if pattern.captures().next().is_none() => {
+                    Match { splits: Splits::All(vec![known.clone()]), certain: false, fresh_until: None }
+                }
+                splits @ (Splits::All(_) | Splits::Unknown) => bound(splits),
+            });
+            ways = both(&ways, &groups.filter(|found| found.splits.holds()).collect());
         }
         ways
     }

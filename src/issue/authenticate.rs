@@ -120,8 +120,9 @@ impl Issuer {
             self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
         }
         match standing {
+            // How the login was proven stays what it was then.
             Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, renewal).await {
-                Ok(()) => Ok(identity),
+                Ok(()) => Ok(Identity { second_factor: presented.identity.second_factor, ..identity }),
                 Err(error) => Err(not_presented(&error, record)),
             },
             Ok(Standing::Ended(reason)) => {

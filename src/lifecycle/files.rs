@@ -67,4 +67,9 @@ impl Files {
     pub(super) fn are(&self, tried: &Self) -> bool {
         self.rules.is(&tried.rules) && self.providers.is(&tried.providers) && self.tls.is(&tried.tls)
     }
+
+    /// The same of users, certificates of directories and secrets alone.
+    pub(super) fn have_providers_of(&self, tried: &Self) -> bool {
+        self.providers.is(&tried.providers)
+    }
 }

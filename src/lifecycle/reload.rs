@@ -45,6 +45,13 @@ struct Attempt {
     adopted: Adopted,
 }
 
+/// What has to be read again. Where it is rules alone, providers and what they answered lately stay.
+enum News {
+    None,
+    Rules,
+    All,
+}
+
 /// What of the files runs now.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Adopted {
@@ -105,19 +112,27 @@ impl Reloader {
 
     /// Reads the configuration and every file again (SIGHUP).
     pub(super) async fn reload_everything(&mut self) {
-        self.read_everything(None, |_, _| false).await;
+        self.read_everything(None, |_, _| News::All).await;
     }
 
     /// The same where something changed, or where what was read last does not run; rules of the digest `accept` may widen.
     pub(super) async fn reload_changes(&mut self, accept: Option<&str>) -> ReloadReport {
         let (running, status) = (self.app.config(), self.app.status().reload);
         let waits = self.owed || status.error.is_some() || status.held.is_some();
-        let tried = self.files.clone();
-        let is_current = |config: &Config, files: &Files| !waits && config.file.text() == running.file.text() && files.are(&tried);
-        self.read_everything(accept, is_current).await
+        let (tried, owed) = (self.files.clone(), self.owed);
+        let news = |config: &Config, files: &Files| {
+            if owed || config.file.text() != running.file.text() || !files.have_providers_of(&tried) {
+                News::All
+            } else if waits || !files.are(&tried) {
+                News::Rules
+            } else {
+                News::None
+            }
+        };
+        self.read_everything(accept, news).await
     }
 
-    async fn read_everything(&mut self, accept: Option<&str>, is_current: impl Fn(&Config, &Files) -> bool) -> ReloadReport {
+    async fn read_everything(&mut self, accept: Option<&str>, news: impl Fn(&Config, &Files) -> News) -> ReloadReport {
         for _ in 0..ATTEMPTS {
             let (path, mut watched) = (self.app.config().file.path().to_owned(), self.files.clone());
             let read = off_the_runtime(move || {
@@ -130,12 +145,16 @@ impl Reloader {
                 Ok(read) => read,
                 Err(findings) => return self.refuse(&findings),
             };
-            if is_current(&config, &files) {
-                metrics::reload("unchanged");
-                return self.report(ReloadOutcome::Unchanged);
-            }
+            let reread = match news(&config, &files) {
+                News::None => {
+                    metrics::reload("unchanged");
+                    return self.report(ReloadOutcome::Unchanged);
+                }
+                News::Rules => Reread::default(),
+                News::All => Reread { configuration: Some(config), providers: true },
+            };
             log(&warnings);
-            match self.attempt(&files, Reread { configuration: Some(config), providers: true }, accept).await {
+            match self.attempt(&files, reread, accept).await {
                 None => sleep(every(&self.app).min(SETTLING)).await,
                 Some(Attempt { mut report, adopted }) => {
                     self.owed &= adopted == Adopted::Nothing;
@@ -143,7 +162,10 @@ impl Reloader {
                         Adopted::Configuration => self.files = files,
                         Adopted::Files => self.files = watched,
                         // What was refused here is not tried again either; other files of the running configuration are.
-                        Adopted::Nothing if files.are(&watched) => self.files = watched,
+                        Adopted::Nothing if files.are(&watched) => {
+                            self.owed |= !watched.have_providers_of(&self.files);
+                            self.files = watched;
+                        }
                         Adopted::Nothing => {}
                     }
                     report.findings.splice(0..0, told(&warnings));

@@ -119,7 +119,7 @@ impl IdentityTokens {
             subject: identity.id.clone(),
             username: identity.username.clone(),
             kind: snapshot::kind_word(identity.kind).to_owned(),
-            groups: snapshot::groups_text(&identity.groups),
+            groups: snapshot::known_text(identity, identity.second_factor),
             marker: identity.marker.as_ref().map(|marker| marker.0.clone()),
             recheck: match recheck {
                 Recheck::ByProvider => snapshot::PROVIDER,
@@ -165,7 +165,7 @@ impl IdentityTokens {
         })
     }
 
-    /// Keeps what a look at the provider showed: the name, the groups, and that the look was made. A token that somebody
+    /// Keeps what a look at the provider showed: the name, the groups, the claims, and that the look was made. A token that somebody
     /// ended meanwhile stays ended, and one whose password is another now ends here too.
     pub async fn confirm(&self, presented: &Presented, identity: &Identity, renewal: Option<Renewal>) -> Result<(), PresentError> {
         let bound = &presented.identity;
@@ -182,7 +182,8 @@ impl IdentityTokens {
             let stands = row.looked >= presented.at.0 && row.looked <= self.clock.now().0;
             if !stands {
                 row.username.clone_from(&identity.username);
-                row.groups = snapshot::groups_text(&identity.groups);
+                // How the login was proven stays what it was then: a look needs no second factor.
+                row.groups = snapshot::known_text(identity, bound.second_factor);
                 // The look was made after the token was presented; the earlier time is the safe one.
                 row.looked = presented.at.0;
                 row.used = presented.at.0;

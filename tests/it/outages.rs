@@ -14,4 +14,5 @@ mod refusals;
 mod reload;
 mod ruled;
 mod swaps;
+mod widening;
 mod wire;

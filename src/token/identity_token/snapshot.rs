@@ -31,9 +31,40 @@ pub(super) fn kind_word(kind: Kind) -> &'static str {
     }
 }
 
-pub(super) fn groups_text(groups: &[Group]) -> String {
-    let groups: Vec<_> = groups.iter().map(|group| json!({"name": group.name, "dn": group.dn, "id": group.id})).collect();
-    json!(groups).to_string()
+/// What the column `groups` keeps: the groups alone, which every version reads, or an object with what else is known.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Known {
+    Groups(Vec<KeptGroup>),
+    More {
+        groups: Vec<KeptGroup>,
+        #[serde(default)]
+        claims: IdentityClaims,
+        #[serde(default)]
+        second_factor: KeptFactor,
+    },
+}
+
+/// A second factor as it is kept.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeptFactor {
+    #[default]
+    Unknown,
+    Absent,
+    Used(i64),
+}
+
+/// Groups, claims, and what is known of a second factor at the login.
+pub(super) fn known_text(identity: &Identity, second_factor: SecondFactor) -> String {
+    let groups: Vec<_> = identity.groups.iter().map(|group| json!({"name": group.name, "dn": group.dn, "id": group.id})).collect();
+    let factor = match second_factor {
+        SecondFactor::Unknown if identity.claims.is_empty() => return json!(groups).to_string(),
+        SecondFactor::Unknown => json!("unknown"),
+        SecondFactor::Absent => json!("absent"),
+        SecondFactor::Used(at) => json!({"used": at.0}),
+    };
+    json!({"groups": groups, "claims": identity.claims, "second_factor": factor}).to_string()
 }
 
 /// The identity as of the last look; none where a newer version wrote what this one cannot read.
@@ -43,7 +74,10 @@ pub(super) fn identity(row: &TokenRow) -> Option<Identity> {
         WORKLOAD => Kind::Workload,
         _ => return None,
     };
-    let groups: Vec<KeptGroup> = serde_json::from_str(&row.groups).ok()?;
+    let (groups, claims, factor) = match serde_json::from_str(&row.groups).ok()? {
+        Known::Groups(groups) => (groups, IdentityClaims::new(), KeptFactor::Unknown),
+        Known::More { groups, claims, second_factor } => (groups, claims, second_factor),
+    };
     Some(Identity {
         realm: Arc::from(row.realm.as_str()),
         provider: Arc::from(row.provider.as_str()),
@@ -54,7 +88,11 @@ pub(super) fn identity(row: &TokenRow) -> Option<Identity> {
         method: Method::IdentityToken,
         proven: Timestamp(row.proven),
         marker: row.marker.clone().map(PasswordMarker),
-        claims: IdentityClaims::new(),
-        second_factor: SecondFactor::Unknown,
+        claims,
+        second_factor: match factor {
+            KeptFactor::Unknown => SecondFactor::Unknown,
+            KeptFactor::Absent => SecondFactor::Absent,
+            KeptFactor::Used(at) => SecondFactor::Used(Timestamp(at)),
+        },
     })
 }

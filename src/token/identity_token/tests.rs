@@ -222,6 +222,21 @@ async fn a_look_at_somebody_else_or_after_a_new_password_ends_the_token() {
 }
 
 #[tokio::test]
+async fn a_second_factor_stays_that_of_the_login_and_claims_are_those_of_the_last_look() {
+    let scene = Scene::new().await;
+    let claims = |value: &str| IdentityClaims::from([("dept".to_owned(), vec![value.to_owned()])]);
+    let login = Identity { claims: claims("a"), second_factor: SecondFactor::Used(Timestamp(77)), ..scene.alice() };
+    let token = scene.mint(&login).await;
+    let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
+    assert_eq!((&presented.identity.claims, presented.identity.second_factor), (&login.claims, login.second_factor));
+    scene.clock.advance(60);
+    let again = scene.tokens.present(&token, SERVICE).await.unwrap();
+    scene.tokens.confirm(&again, &Identity { claims: claims("b"), ..scene.alice() }, None).await.unwrap();
+    let after = scene.tokens.present(&token, SERVICE).await.unwrap().identity;
+    assert_eq!((after.claims, after.second_factor), (claims("b"), SecondFactor::Used(Timestamp(77))));
+}
+
+#[tokio::test]
 async fn a_marker_that_can_no_longer_be_read_shortens_the_life() {
     let scene = Scene::new().await;
     let token = scene.mint(&scene.alice()).await;

@@ -148,6 +148,14 @@ async fn a_refused_hang_up_is_over_when_the_files_are_as_they_were() {
     lab.says(|reload| !reload["error"].is_null()).await;
     lab.site().write("rules.yaml", &good);
     lab.says(|reload| reload["error"].is_null()).await;
+    // What was refused with bad rules is not forgotten when they alone are mended.
+    lab.site().write("rules.yaml", "nothing");
+    ruled::users(lab.site(), "battery staple");
+    lab.reload(&[]).await.refused(&["refused: "]);
+    assert!(lab.ask_as("correct horse", SERVICE, &[PUSH]).await.is_ok());
+    lab.site().write("rules.yaml", &good);
+    lab.says(|reload| reload["error"].is_null()).await;
+    assert_eq!(lab.ask_as("correct horse", SERVICE, &[PUSH]).await, Err(401));
     wait::until(TAKEN, async || {
         let waits = lab.metric("narrows_reload_waits{reason=\"refused\"}").await;
         if waits == 0 { Ok(()) } else { Err(format!("{waits}")) }
