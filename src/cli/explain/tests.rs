@@ -341,8 +341,9 @@ fn the_rules_page_prints_what_is_printed() {
     let shown: Vec<&str> = page.split("```\n$ narrows explain ").skip(1).collect();
     assert_eq!(shown.len(), 2);
     for block in shown {
-        let args = Line::try_parse_from(commands(&format!("narrows explain {block}")).remove(0)).unwrap().args;
-        let args = ExplainArgs { rules: args.rules.map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)), ..args };
+        let shipped = |word: &str| word.replace("config/rules.yaml", concat!(env!("CARGO_MANIFEST_DIR"), "/config/rules.yaml"));
+        let words = commands(&format!("narrows explain {block}")).remove(0);
+        let args = Line::try_parse_from(words.iter().map(|word| shipped(word))).unwrap().args;
         let mut out = Vec::new();
         explain(&args, &mut out, &mut io::sink()).unwrap();
         let out = String::from_utf8(out).unwrap().replace(concat!(env!("CARGO_MANIFEST_DIR"), "/"), "");
