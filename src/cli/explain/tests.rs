@@ -340,7 +340,8 @@ fn the_rules_page_prints_what_is_printed() {
     let page = include_str!("../../../docs/rules.md");
     let words: Vec<String> = commands(page).remove(0);
     let args = Line::try_parse_from(words).unwrap().args;
-    let args = ExplainArgs { rules: args.rules.map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)), ..args };
+    let rules = args.files.rules.as_ref().map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path));
+    let args = ExplainArgs { files: RuleFiles { rules, ..args.files }, ..args };
     let mut out = Vec::new();
     explain(&args, &mut out, &mut io::sink()).unwrap();
     let out = String::from_utf8(out).unwrap().replace(concat!(env!("CARGO_MANIFEST_DIR"), "/"), "");
