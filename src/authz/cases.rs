@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Asker, Context, Policy, PolicyTests, Realm, Realms, Stage, TestedFiles, TestedRules};
+use super::{Asker, Context, Environment, Policy, PolicyTests, Realm, Realms, RuleSource, Stage, TestedFiles, TestedRules};
 use crate::authn::identity::{Group, Principal};
 use crate::clock::Timestamp;
 use crate::source::SourceFile;
@@ -89,16 +89,92 @@ fn the_example_rules_load_without_error_or_warning() {
     loads_without_a_word(&SourceFile::load(&root().join("config/rules.yaml")).unwrap());
 }
 
+/// The blocks of YAML of a text.
+fn blocks(text: &str) -> Vec<&str> {
+    text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect()
+}
+
+fn rules_page() -> String {
+    std::fs::read_to_string(root().join("docs/rules.md")).unwrap()
+}
+
+/// The first line of a file of cases on the page.
+const CASES: &str = "# rules.test.yaml\n";
+
+/// Runs cases that the page shows against the rules that it shows above them, and says how many cases there are.
+fn run_shown(name: &str, sources: &[RuleSource], cases: &str) -> usize {
+    let environment = Environment::from(example_realms());
+    let (policy, warnings) = Policy::compile_all(sources, &environment).unwrap_or_else(|findings| panic!("{name}\n{findings}"));
+    assert!(warnings.0.is_empty(), "{name}\n{warnings}");
+    let tests = PolicyTests::parse(&SourceFile::new(name, cases)).unwrap_or_else(|findings| panic!("{name}\n{findings}"));
+    let TestedFiles::Rules(files) = &tests.files else { panic!("{name}: names no rules") };
+    let named: Vec<_> =
+        files.iter().map(|file| (file.value.file.as_path(), file.value.within.as_ref().map(|within| within.value.as_str()))).collect();
+    let shown: Vec<_> = sources.iter().map(|source| (source.file.path(), source.within.as_deref())).collect();
+    assert_eq!(named, shown, "{name}");
+    let stage = Stage { rules: TestedRules::Alone(&policy), realms: &environment.realms, now: Timestamp(0) };
+    let failures = tests.run(&stage).unwrap_or_else(|findings| panic!("{name}\n{findings}"));
+    let all: Vec<String> = failures.iter().map(|failure| format!("{}\n{:#?}", failure.diagnostic(), failure.found)).collect();
+    assert!(all.is_empty(), "{name}\n{}", all.join("\n"));
+    tests.cases().len()
+}
+
+/// A rule file under the name by which the cases of the page know it.
+fn shown_file(name: &str, within: Option<&str>, text: &str) -> RuleSource {
+    RuleSource { file: SourceFile::new(name, text), within: within.map(ToOwned::to_owned) }
+}
+
 #[test]
 fn every_example_of_the_rules_page_loads() {
-    let page = SourceFile::load(&root().join("docs/rules.md")).unwrap();
-    let mut count = 0;
-    for (index, block) in page.text().split("```yaml\n").skip(1).enumerate() {
-        let block = block.split("```").next().unwrap();
-        if block.starts_with("version:") {
-            loads_without_a_word(&SourceFile::new(format!("docs/rules.md, example {}", index + 1), block));
-            count += 1;
+    let page = rules_page();
+    let rules: Vec<&str> = blocks(&page).into_iter().filter(|block| block.starts_with("version:")).collect();
+    for (index, block) in rules.iter().enumerate() {
+        loads_without_a_word(&SourceFile::new(format!("docs/rules.md, rule file {}", index + 1), *block));
+    }
+    assert_eq!(rules.len(), 25);
+}
+
+#[test]
+fn every_rule_file_of_the_rules_page_passes_the_cases_below_it() {
+    let page = rules_page();
+    let (mut pairs, mut count) = (0, 0);
+    for pair in blocks(&page).windows(2) {
+        if let [rules, cases] = pair
+            && rules.starts_with("version:")
+            && cases.starts_with(CASES)
+        {
+            let name = format!("docs/rules.md, cases {}", pairs + 1);
+            count += run_shown(&name, &[shown_file("rules.yaml", None, rules)], cases);
+            pairs += 1;
         }
     }
-    assert!(count >= 5, "{count} examples");
+    assert_eq!((pairs, count), (14, 79));
+}
+
+#[test]
+fn every_recipe_of_the_cookbook_has_its_cases() {
+    let page = rules_page();
+    let (_, cookbook) = page.split_once("\n## Cookbook\n").unwrap();
+    let recipes: Vec<&str> = cookbook.split("\n### ").skip(1).collect();
+    for recipe in &recipes {
+        let title = recipe.lines().next().unwrap();
+        let blocks = blocks(recipe);
+        assert!(!blocks.is_empty(), "`{title}` shows no rules");
+        for pair in blocks.chunks(2) {
+            let paired = matches!(pair, [rules, cases] if rules.starts_with("version:") && cases.starts_with(CASES));
+            assert!(paired, "`{title}` has rules without cases below them");
+        }
+    }
+    assert_eq!(recipes.len(), 12);
+}
+
+#[test]
+fn the_several_files_of_the_rules_page_pass_their_cases() {
+    let page = rules_page();
+    let blocks = blocks(&page);
+    let first = blocks.iter().position(|block| block.starts_with("# base.yaml\n")).unwrap();
+    let [base, team, cases] = blocks[first..first + 3] else { panic!("three blocks") };
+    assert!(team.starts_with("# teams/payments.yaml\n") && cases.starts_with(CASES));
+    let sources = [shown_file("base.yaml", None, base), shown_file("teams/payments.yaml", Some("payments/**"), team)];
+    assert_eq!(run_shown("docs/rules.md, several files", &sources, cases), 2);
 }

@@ -338,14 +338,17 @@ fn the_examples_of_help_and_documentation_are_understood() {
 #[test]
 fn the_rules_page_prints_what_is_printed() {
     let page = include_str!("../../../docs/rules.md");
-    let words: Vec<String> = commands(page).remove(0);
-    let args = Line::try_parse_from(words).unwrap().args;
-    let rules = args.files.rules.as_ref().map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path));
-    let args = ExplainArgs { files: RuleFiles { rules, ..args.files }, ..args };
-    let mut out = Vec::new();
-    explain(&args, &mut out, &mut io::sink()).unwrap();
-    let out = String::from_utf8(out).unwrap().replace(concat!(env!("CARGO_MANIFEST_DIR"), "/"), "");
-    assert!(page.contains(&out), "{out}");
+    let shown: Vec<&str> = page.split("```\n$ narrows explain ").skip(1).collect();
+    assert_eq!(shown.len(), 2);
+    for block in shown {
+        let args = Line::try_parse_from(commands(&format!("narrows explain {block}")).remove(0)).unwrap().args;
+        let rules = args.files.rules.as_ref().map(|path| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path));
+        let args = ExplainArgs { files: RuleFiles { rules, ..args.files }, ..args };
+        let mut out = Vec::new();
+        explain(&args, &mut out, &mut io::sink()).unwrap();
+        let out = String::from_utf8(out).unwrap().replace(concat!(env!("CARGO_MANIFEST_DIR"), "/"), "");
+        assert!(block.contains(&format!("\n{out}```")), "{out}");
+    }
 }
 
 #[test]

@@ -65,7 +65,9 @@ impl Trial {
 
 /// A file that the tests name; where it cannot be read, the finding stands at its name.
 fn load_named(tests: &SourceFile, path: &Located<PathBuf>, what: &str) -> Result<SourceFile, Diagnostics> {
-    SourceFile::load(&tests.folder().join(&path.value)).map_err(|unreadable| {
+    let found = tests.folder().join(&path.value);
+    // Findings and rules carry the path as it would be typed.
+    SourceFile::load(found.strip_prefix(".").unwrap_or(&found)).map_err(|unreadable| {
         let message = format!("the {what} `{}`: {}", path.value.display(), unreadable.message);
         tests.error(path.place, message).hint("paths are meant from the folder of the tests").into()
     })
@@ -77,4 +79,16 @@ fn load_configured(config: &Config, environment: &Environment) -> Result<(Rules,
     let names = config.services.iter().map(|service| &service.name.value);
     let rules = names.filter_map(|name| Some((name.clone(), Arc::clone(rulebook.policy(name)?)))).collect();
     Ok((Rules::Configured(rules), warnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_beside_the_tests_is_called_by_its_name() {
+        let tests = SourceFile::new("rules.test.yaml", "");
+        let rules = load_named(&tests, &Located::nowhere(PathBuf::from("config/rules.yaml")), "rule file").unwrap();
+        assert_eq!(rules.path(), Path::new("config/rules.yaml"));
+    }
 }
