@@ -40,7 +40,7 @@ pub use difference::{Change, Difference};
 pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
-pub use policy_test::{Case, Failure, Found, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
+pub use policy_test::{Case, Failure, Found, Identities, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
 pub use review::{Holder, Reach};
 pub use rulebook::{RuleFile, RuleSet, Rulebook};
 pub use schema::schema;

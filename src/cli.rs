@@ -12,11 +12,15 @@ pub mod keys;
 mod logging;
 pub mod quickstart;
 pub mod reload;
+pub mod rule_files;
 pub mod schema;
 pub mod serve;
+pub mod somebody;
 pub mod status;
 pub mod test;
 pub mod tokens;
+pub mod what_can;
+pub mod who_can;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -56,6 +60,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Say which rule gives or takes each action, and what is missing.
     Explain(explain::ExplainArgs),
+    /// List who may do something, and under which conditions.
+    WhoCan(who_can::WhoCanArgs),
+    /// List everything that somebody may do, and under which conditions.
+    WhatCan(what_can::WhatCanArgs),
     /// Run policy tests: who asks for what, and gets what.
     Test(test::TestArgs),
     /// Hash a password for the users file.
@@ -133,6 +141,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Quickstart(args) => quickstart::run(&args, clock, out),
         Command::Check(args) => runtime()?.block_on(check::run(&args, out, &mut std::io::stderr())),
         Command::Explain(args) => explain::run(&args, out),
+        Command::WhoCan(args) => who_can::run(&args, out),
+        Command::WhatCan(args) => what_can::run(&args, out),
         Command::Test(args) => test::run(&args, out),
         Command::Hash(args) => hash::run(&args, &mut std::io::stdin().lock(), out),
         Command::Keys(command) => {
@@ -159,6 +169,11 @@ fn until_ended(service: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// What a grant needs, to follow its rule on the line.
+fn needing(conditions: &[String]) -> String {
+    if conditions.is_empty() { String::new() } else { format!(", needs {}", conditions.join("; and ")) }
 }
 
 /// Writes talk, as opposed to data, to standard error.

@@ -23,7 +23,7 @@ pub use excerpt::Excerpt;
 pub use file::SourceFile;
 pub use located::{Located, OneOrMany, Place};
 pub use network::{NotANetwork, parse_network};
-pub use period::Period;
+pub use period::{Period, PeriodError};
 pub use schema::{AnyScalar, exactly_one_of};
 pub use secret::{SecretError, SecretSource};
 pub use visible::is_hidden;

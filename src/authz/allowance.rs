@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::binding::Bindings;
 use super::decision::RuleName;
 use super::piece::shown;
-use super::rule::{Conditions, GroupPattern, Rule, Who, Whose};
+use super::rule::{Conditions, GroupPattern, Rule, Who, Whose, together};
+use super::seen::Seen;
+use crate::authn::identity::SecondFactor;
 
 /// A rule that allows something to somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,18 +34,51 @@ impl fmt::Display for Allowance {
 }
 
 impl Rule {
-    /// Where it does not apply, in words.
-    pub(super) fn unless(&self) -> String {
-        let time = self.when.as_ref().map(|when| format!("outside of {when}"));
+    /// Where it does not apply, in words; `None` where its people and places say all.
+    pub(super) fn makes_way_for(&self) -> Option<String> {
+        let time = self.when.as_ref().map(|when| format!("requests outside of: {when}"));
         let except = self.except.iter().map(|exception| {
             let who = joined(&exception.all, " and ");
             match (who.as_str(), exception.repository.as_slice()) {
                 (who, []) => who.to_owned(),
-                ("", patterns) => format!("on {}", either(patterns)),
-                (who, patterns) => format!("{who} on {}", either(patterns)),
+                ("", patterns) => format!("what is in {}", either(patterns)),
+                (who, patterns) => format!("{who} in {}", either(patterns)),
             }
         });
-        format!("it makes way for {}", either(except.chain(time)))
+        let ways: Vec<String> = except.chain(time).collect();
+        (!ways.is_empty()).then(|| either(ways))
+    }
+
+    /// For a deny: what has to hold so that it does not.
+    pub(super) fn passed(&self) -> String {
+        match self.makes_way_for() {
+            Some(ways) => format!("to pass {}, which makes way for {ways}", self.name),
+            None => format!("to pass {}, which is for {}", self.name, self.to),
+        }
+    }
+}
+
+impl Who {
+    /// What it needs that is not known of somebody: claims, and a second factor.
+    pub(super) fn open_questions(&self, seen: &Seen) -> Option<String> {
+        let choices: &[Vec<Conditions>] = match self {
+            Self::Anyone | Self::Authenticated => &[],
+            Self::Any(choices) => choices,
+        };
+        let uncertain = choices.iter().filter(|choice| {
+            let ways = together(choice, seen, &Bindings::new());
+            !ways.is_empty() && ways.iter().all(|way| !way.certain)
+        });
+        let told: Vec<String> = uncertain
+            .map(|choice| {
+                let claims = choice.iter().flat_map(|conditions| &conditions.claims).filter(|(claim, _)| !seen.claims.contains_key(claim));
+                let claims = claims.map(|(claim, values)| format!("{claim}={}", either(values)));
+                let factor = choice.iter().filter_map(|conditions| conditions.mfa).min();
+                let factor = factor.filter(|_| seen.second_factor == SecondFactor::Unknown);
+                joined(claims.chain(factor.map(|within| format!("a second factor of the last {within}"))), " and ")
+            })
+            .collect();
+        (!told.is_empty()).then(|| either(told))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who asks, as a command line or a policy test describes them, and the identity that this comes to.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::environment::{Realm, Realms};
 use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, SecondFactor};
 use crate::clock::Timestamp;
-use crate::source::Period;
+use crate::source::{Period, PeriodError};
 
 /// Somebody who asks. What is left out is found in the configuration, or is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,14 @@ pub enum Mfa {
     Absent,
     /// It was used so long ago.
     Ago(Period),
+}
+
+/// `none`, or how long before the request.
+impl FromStr for Mfa {
+    type Err = PeriodError;
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        if text == "none" { Ok(Self::Absent) } else { text.parse().map(Self::Ago) }
+    }
 }
 
 /// Why a description is nobody.

@@ -6,20 +6,19 @@
 
 mod case;
 mod failure;
+mod identities;
 mod read;
 mod request;
 mod who;
 
 pub use case::{Case, Question, Request, TestedFiles, Who, WhoCan};
 pub use failure::{Failure, Found};
-
-use std::sync::Arc;
+pub use identities::Identities;
 
 use super::environment::Realms;
 use super::policy::{Context, Policy};
-use crate::authn::identity::Principal;
 use crate::clock::Timestamp;
-use crate::source::{Diagnostic, Diagnostics, Located, SourceFile};
+use crate::source::{Diagnostic, Diagnostics, SourceFile};
 
 /// A file of policy tests.
 #[derive(Clone, Debug)]
@@ -85,7 +84,7 @@ impl PolicyTests {
         let found = match &case.question {
             Question::Request(request) => {
                 let now = request.at.unwrap_or(stage.now);
-                let principal = self.principal(&request.who, policy, stage.realms, now)?;
+                let principal = identities::principal(&self.file, &request.who, policy, stage.realms, now)?;
                 let decision = policy.decide(&principal, &request.asks, &Context { service, now, source: request.source });
                 Found::Decision { principal, decision }
             }
@@ -110,17 +109,6 @@ impl PolicyTests {
                     self.file.error(place, message).hint("name one of them, or none: the first is meant then")
                 })
             }
-        }
-    }
-
-    fn principal(&self, who: &Located<Who>, policy: &Policy, realms: &Realms, now: Timestamp) -> Result<Principal, Diagnostic> {
-        let asker = match &who.value {
-            Who::Anonymous => return Ok(Principal::Anonymous),
-            Who::Somebody(asker) => asker,
-        };
-        match asker.identity(policy.realm(), realms, now) {
-            Ok(identity) => Ok(Principal::Identified(Arc::new(identity))),
-            Err(error) => Err(self.file.error(who.place, error.to_string()).hint(who::hint(&error))),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::pattern::{Pattern, USER};
 use super::persona::Persona;
 use super::policy::{Context, Policy};
 use super::rule::{EffectKind, Rule, Target};
+use super::standing::Standing;
 use crate::authn::identity::{Kind, Principal};
 use crate::clock::Timestamp;
 use crate::registry::{Action, ActionSet, Resource};
@@ -135,7 +136,7 @@ impl Policy {
         let standing = persona.identity(self).map(|identity| self.work_out(&identity));
         let worst = say_about(self, standing.as_ref(), resource, context, Circumstances::Worst);
         let denies = worst.denied.iter().filter(|(actions, _)| actions.contains(action));
-        denies.map(|(_, deny)| format!("{} must not hold: {}", deny.name, deny.unless())).collect()
+        denies.map(|(_, deny)| deny.passed()).collect()
     }
 
     /// Everything that somebody can do at this service, whatever time and address it needs; in the order of the rules.
@@ -160,44 +161,63 @@ impl Policy {
                 .filter(|(_, other)| std::ptr::eq(*other, *rule))
                 .fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions);
             let everywhere = said.denied.iter().fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions);
-            let actions = gives & line.actions;
-            let denies = lines.iter().filter(|(deny, other)| {
+            let left = (gives & line.actions) - everywhere;
+            if left.is_empty() {
+                continue;
+            }
+            let way = line.way.and_then(|way| standing.as_ref()?.ways.get(way as usize));
+            let mut conditions: Vec<String> = match (&standing, way) {
+                (Some(standing), Some(way)) if !way.found.certain => rule.to.open_questions(&standing.seen).into_iter().collect(),
+                (_, _) => Vec::new(),
+            };
+            conditions.extend(rule.when.iter().map(ToString::to_string));
+            let mut less = Vec::new();
+            for (deny, other) in lines.iter().filter(|(deny, other)| {
                 deny.kind == EffectKind::Deny
                     && deny.tags.is_empty()
-                    && !(other.actions & actions).is_empty()
+                    && !(other.actions & left).is_empty()
                     && touch(line.pattern.as_ref(), other.pattern.as_ref())
-            });
-            let less: Vec<(String, ActionSet, RuleName)> = denies
-                .filter(|(deny, other)| {
-                    // One that an exception takes away is none.
-                    example_of(other.pattern.as_ref()).is_some_and(|place| {
-                        let there = say_about(self, standing.as_ref(), &place, &context, Circumstances::Best);
-                        there.denied.iter().any(|(_, found)| std::ptr::eq(*found, *deny))
-                    })
-                })
-                .map(|(deny, other)| (place(other.pattern.as_ref()), other.actions & actions, deny.name.clone()))
-                .collect();
-            let left = actions - everywhere;
-            if !left.is_empty() {
-                let conditions = rule.when.iter().map(ToString::to_string).collect();
-                let less = less
-                    .into_iter()
-                    .map(|(place, actions, rule)| (place, actions & left, rule))
-                    .filter(|(_, actions, _)| !actions.is_empty());
-                let reach = Reach {
-                    repository: place(line.pattern.as_ref()),
-                    actions: left,
-                    conditions,
-                    rule: rule.name.clone(),
-                    less: less.collect(),
-                };
-                if !reaches.contains(&reach) {
-                    reaches.push(reach);
+            }) {
+                let there = Spot { pattern: other.pattern.as_ref(), within: line.pattern.as_ref() };
+                let denies = |circumstances| self.denies(deny, standing.as_ref(), &there, &context, circumstances);
+                if denies(Circumstances::Best) {
+                    less.push((place(other.pattern.as_ref()), other.actions & left, deny.name.clone()));
+                } else if denies(Circumstances::Worst) {
+                    // One that an exception may take away is a condition.
+                    conditions.push(format!("for {} in {} {}", other.actions & left, place(other.pattern.as_ref()), deny.passed()));
                 }
+            }
+            let reach = Reach { repository: place(line.pattern.as_ref()), actions: left, conditions, rule: rule.name.clone(), less };
+            if !reaches.contains(&reach) {
+                reaches.push(reach);
             }
         }
         reaches
     }
+
+    /// Whether a deny takes something at a place that it shares with an allow, under these circumstances.
+    fn denies(
+        &self,
+        deny: &Rule,
+        standing: Option<&Standing>,
+        spot: &Spot<'_>,
+        context: &Context<'_>,
+        circumstances: Circumstances,
+    ) -> bool {
+        let denied = |pattern| {
+            example_of(pattern).is_some_and(|place| {
+                let said = say_about(self, standing, &place, context, circumstances);
+                said.denied.iter().any(|(_, found)| std::ptr::eq(*found, deny))
+            })
+        };
+        denied(spot.pattern) || denied(spot.within)
+    }
+}
+
+/// Where a deny and an allow meet.
+struct Spot<'a> {
+    pattern: Option<&'a Pattern>,
+    within: Option<&'a Pattern>,
 }
 
 fn union(said: &Said<'_>) -> ActionSet {

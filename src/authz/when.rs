@@ -191,10 +191,18 @@ impl fmt::Display for When {
         if let Some(until) = self.until {
             parts.push(format!("until {}", until.rfc3339()));
         }
-        if self.weekly.is_some() {
-            parts.push("at some hours of the week".to_owned());
-        }
+        parts.extend(self.weekly.as_ref().map(ToString::to_string));
         f.write_str(&parts.join(", "))
+    }
+}
+
+/// `on mon, fri 08:00-18:00 Europe/Berlin`.
+impl fmt::Display for Weekly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.days.iter().zip(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
+        let days: Vec<&str> = named.filter(|(holds, _)| **holds).map(|(_, name)| name).collect();
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        write!(f, "on {} {}-{} {}", days.join(", "), clock(self.from), clock(self.until), self.zone.name)
     }
 }
 
@@ -275,6 +283,12 @@ mod tests {
         check(&night, "2026-11-27T23:00:00Z", true, "2026-11-28T06:00:00Z");
         check(&night, "2026-11-28T05:59:59Z", true, "2026-11-28T06:00:00Z");
         check(&night, "2026-11-28T23:00:00Z", false, "2026-12-04T22:00:00Z");
+    }
+
+    #[test]
+    fn a_week_is_told_with_its_days_hours_and_zone() {
+        assert_eq!(weekly("mon fri", 8 * 60, 18 * 60 + 30, "Europe/Berlin").to_string(), "on mon, fri 08:00-18:30 Europe/Berlin");
+        assert_eq!(weekly("sat", 0, DAY, "UTC").to_string(), "on sat 00:00-24:00 UTC");
     }
 
     #[test]

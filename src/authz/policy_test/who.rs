@@ -107,13 +107,10 @@ fn claims(reader: &mut NodeReader<'_>, node: Node) -> IdentityClaims {
 /// `none`, or how long before the request.
 fn mfa(reader: &mut NodeReader<'_>, node: Node) -> Option<Mfa> {
     let text = reader.text(node, "`mfa`")?;
-    if text.value == "none" {
-        return Some(Mfa::Absent);
-    }
-    let period = text.value.parse().ok();
-    if period.is_none() {
+    let read = text.value.parse().ok();
+    if read.is_none() {
         let hint = "write how long before the request, as in 10m or 12h; or `none`; without the key it is not known";
         reader.error(text.place, format!("a second factor was not used `{}` ago", text.value), hint);
     }
-    period.map(Mfa::Ago)
+    read
 }

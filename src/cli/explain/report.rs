@@ -125,6 +125,7 @@ fn listed(rules: &[RuleName]) -> String {
     rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn rule_json(rule: &RuleName) -> Value {
+/// A rule for programs.
+pub(in crate::cli) fn rule_json(rule: &RuleName) -> Value {
     json!({"name": rule.name, "file": rule.file, "line": rule.line})
 }
