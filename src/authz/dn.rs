@@ -110,6 +110,11 @@ impl DnPattern {
         self.0.iter().map(rdn).collect::<Option<_>>().map(DnKey)
     }
 
+    /// How many relative names it has.
+    pub(super) fn length(&self) -> usize {
+        self.0.len()
+    }
+
     /// The DN in a plain spelling; `None` where it holds captures.
     pub(super) fn written(&self) -> Option<String> {
         self.key().map(|_| self.to_string())

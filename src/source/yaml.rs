@@ -72,6 +72,13 @@ impl SourceFile {
         let line = self.around(place)?;
         let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches(['-', ' ', '[']);
         let first = value.chars().next()?;
+        let bare = without_quoted(line);
+        if has_loose_brace(&bare) {
+            return Some("quote a text that holds `{` or `}`, as in \"registry-{team}\"".to_owned());
+        }
+        if ["[*", ", *", ": *", "[&", ", &", ": &"].iter().any(|trap| bare.contains(trap)) {
+            return Some("quote a text that starts with `*` or `&`: YAML gives it a meaning of its own".to_owned());
+        }
         match first {
             // `{a: b}` is meant as it stands, `{team}/**` is not.
             '{' if !goes_on_after_brace(value) => None,
@@ -83,6 +90,29 @@ impl SourceFile {
             _ => None,
         }
     }
+}
+
+/// The first part of a line, with nothing in the place of what stands between quotes.
+fn without_quoted(line: &str) -> String {
+    let mut quote = None;
+    let outside = |letter: &char| match (quote, *letter) {
+        (Some(open), letter) => {
+            quote = quote.filter(|_| letter != open);
+            false
+        }
+        (None, '"' | '\'') => {
+            quote = Some(*letter);
+            false
+        }
+        (None, _) => true,
+    };
+    line.chars().take(1000).filter(outside).collect()
+}
+
+/// Whether a brace opens inside of a text, as in `registry-{team}`.
+fn has_loose_brace(line: &str) -> bool {
+    let letters: Vec<char> = line.chars().collect();
+    letters.windows(2).any(|pair| matches!(pair, [before, '{'] if before.is_alphanumeric() || "-_./".contains(*before)))
 }
 
 /// Whether a text follows directly on a closing brace.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::authz::dn::DnPattern;
-use crate::authz::document::{Document, Original};
+use crate::authz::document::{Document, Original, Text};
 
 impl Compiler<'_> {
     pub(super) fn add_aliases(&mut self, document: &Document) {
@@ -22,9 +22,23 @@ impl Compiler<'_> {
                 self.error(alias.place, format!("the alias `{}` is there already", alias.value), "put all of its groups into one list");
             }
             let name: Arc<str> = alias.value.as_str().into();
+            self.check_cut(originals.iter().filter_map(|original| match original {
+                Original::Name(text) => Some(text),
+                Original::Id(_) => None,
+            }));
             for original in originals {
                 self.add_original(&name, original);
             }
+        }
+    }
+
+    /// A DN without quotes falls apart at its commas: a list of its parts means groups that nobody wanted.
+    pub(super) fn check_cut<'t>(&mut self, texts: impl Iterator<Item = &'t Text>) {
+        let part = |text: &&Text| text.value.contains('=') && DnPattern::parse(&text.value).is_ok_and(|pattern| pattern.length() == 1);
+        let parts: Vec<&Text> = texts.filter(part).collect();
+        if let [first, _, ..] = parts.as_slice() {
+            let hint = "quote the whole DN: a comma ends an item of a list, as in [\"CN=payments,OU=teams,DC=corp,DC=example\"]";
+            self.error(first.place, format!("`{}` and what follows look like one DN that was cut at its commas", first.value), hint);
         }
     }
 

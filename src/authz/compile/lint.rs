@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Compiler;
 use super::named::text_of;
-use crate::authz::binding::{Fold, covers};
+use crate::authz::binding::{Fold, component, covers};
 use crate::authz::document::{EffectKind, Original, Text};
 use crate::authz::pattern::Pattern;
 use crate::authz::piece::Piece;
@@ -44,6 +44,7 @@ pub(super) fn rules(rules: &[Rule], compiler: &mut Compiler<'_>) {
             }
         }
         unused_captures(rule, compiler);
+        host_names(rule, compiler);
         names::check(rule, compiler);
         without_effect(rule, allowed, &everybody, compiler);
         broad(rule, compiler);
@@ -155,6 +156,18 @@ fn is_glob(group: &GroupPattern) -> bool {
     match group {
         GroupPattern::Name(pieces) => text_of(pieces).is_none(),
         GroupPattern::Dn(pattern) => pattern.key().is_none(),
+    }
+}
+
+/// A first segment that only a host can have: registries leave their own out of names.
+fn host_names(rule: &Rule, compiler: &mut Compiler<'_>) {
+    for pattern in rule.patterns() {
+        let start = pattern.literal_start();
+        let first = start.split('/').next().unwrap_or_default();
+        if !first.is_empty() && component(first, false).is_none() {
+            let hint = "names have lower-case letters, and begin behind the registry's own host: write payments/** for registry.corp.example/payments/app";
+            compiler.warning(rule.place, format!("`{first}` can only be a host, and few names begin with one"), hint);
+        }
     }
 }
 

@@ -69,6 +69,7 @@ impl Compiler<'_> {
         } else {
             Whose::Named { realms, providers }
         };
+        self.check_cut(text.group.iter());
         let users: Vec<_> = text.user.iter().filter_map(|user| self.user(user)).collect();
         let groups: Vec<_> = text.group.iter().filter_map(|group| self.group(group)).collect();
         let claims =

@@ -7,7 +7,7 @@ use crate::authz::pattern::USER;
 use crate::authz::piece::whole_capture;
 use crate::authz::rule::{Effect, Roles};
 use crate::registry::{Action, ActionSet};
-use crate::source::Place;
+use crate::source::{Place, nearest};
 
 /// The one word about the list of all repositories.
 pub(super) const CATALOG: &str = "catalog";
@@ -100,7 +100,11 @@ impl Compiler<'_> {
                 }
                 (None, EffectKind::Allow | EffectKind::Deny) => {
                     let roles: Vec<&str> = self.roles.keys().map(String::as_str).collect();
-                    let hint = format!("actions are pull, push, delete and catalog; roles are {}", roles.join(", "));
+                    let known = roles.iter().copied().chain(["pull", "push", "delete", CATALOG]);
+                    let hint = match nearest(&word.value, known) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("actions are pull, push, delete and catalog; roles are {}", roles.join(", ")),
+                    };
                     self.error(word.place, format!("`{}` is neither a role nor an action", word.value), &hint);
                 }
             },
