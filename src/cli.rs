@@ -5,6 +5,7 @@
 
 mod admin;
 pub mod check;
+pub mod diff;
 pub mod explain;
 mod finding;
 pub mod hash;
@@ -64,6 +65,8 @@ enum Command {
     WhoCan(who_can::WhoCanArgs),
     /// List everything that somebody may do, and under which conditions.
     WhatCan(what_can::WhatCanArgs),
+    /// Say what a change of the rules gives and takes.
+    Diff(diff::DiffArgs),
     /// Run policy tests: who asks for what, and gets what.
     Test(test::TestArgs),
     /// Hash a password for the users file.
@@ -143,6 +146,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(&args, out),
         Command::WhoCan(args) => who_can::run(&args, out),
         Command::WhatCan(args) => what_can::run(&args, out),
+        Command::Diff(args) => diff::run(&args, out),
         Command::Test(args) => test::run(&args, out),
         Command::Hash(args) => hash::run(&args, &mut std::io::stdin().lock(), out),
         Command::Keys(command) => {

@@ -7,7 +7,7 @@ use super::dn::{Dn, DnKey, group_of_dn};
 use crate::authn::identity::Group;
 
 /// The aliases of the file's realm.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Aliases {
     ignore_case: bool,
     /// Every alias, folded.

@@ -56,8 +56,12 @@ impl Difference {
         if !gone.is_empty() || !added.is_empty() || !comparison.words.is_empty() {
             finder.look(&gone, &added);
         }
-        let suspects =
-            added.iter().filter(|rule| rule.kind == EffectKind::Allow).chain(gone.iter().filter(|rule| rule.kind == EffectKind::Deny));
+        // A deny that falls away gives nothing where no rule allows anything.
+        let allowed = |deny: &Rule| new.rules.iter().any(|rule| rule.kind == EffectKind::Allow && share(rule, deny));
+        let suspects = added
+            .iter()
+            .filter(|rule| rule.kind == EffectKind::Allow)
+            .chain(gone.iter().filter(|rule| rule.kind == EffectKind::Deny && allowed(rule)));
         let proven = comparison.proven(&gone, &added);
         let unclear: BTreeSet<RuleName> = suspects
             .filter(|rule| {

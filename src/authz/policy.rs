@@ -135,6 +135,23 @@ impl Policy {
         self.home.as_ref()
     }
 
+    /// The same without any rule: what somebody has before the rules hold, and after.
+    #[must_use]
+    pub fn without_rules(&self) -> Self {
+        Self {
+            rules: Vec::new(),
+            sorted: Sorted::default(),
+            standings: Standings::default(),
+            roles: self.roles.clone(),
+            reserved: self.reserved.clone(),
+            aliases: self.aliases.clone(),
+            home: self.home.clone(),
+            realms: self.realms.clone(),
+            named: Named::default(),
+            environment: self.environment.clone(),
+        }
+    }
+
     /// How many rules there are.
     pub fn rule_count(&self) -> usize {
         self.rules.len()
