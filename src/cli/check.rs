@@ -16,7 +16,8 @@ use crate::config;
 use report::Report;
 
 const EXAMPLE: &str = "\
-Exit codes: 0 good (warnings allowed), 2 the service would refuse something, 3 a provider cannot be asked.
+Exit codes: 0 good (warnings allowed, unless --deny-warnings), 2 the service would refuse something, 3 a provider cannot be
+asked.
 
 Examples:
   $ narrows check --config narrows.yaml
@@ -34,6 +35,9 @@ pub struct CheckArgs {
     /// Also ask each provider, step by step, and look for every group and user that the rules name.
     #[arg(long)]
     pub online: bool,
+    /// Take warnings for errors: the exit code is 2 where there is one.
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -49,6 +53,7 @@ pub async fn run(args: &CheckArgs, out: &mut dyn Write, talk: &mut dyn Write) ->
 
 async fn check(args: &CheckArgs, clock: &Clock) -> Report {
     let mut report = Report::default();
+    report.deny_warnings = args.deny_warnings;
     let config = match config::load(&args.config) {
         Ok((config, warnings)) => {
             report.found(warnings);

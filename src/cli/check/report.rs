@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) steps: Vec<Step>,
     /// How much there is; `None` where it could not be read.
     pub(super) summary: Option<Summary>,
+    /// Whether a warning is as bad as an error.
+    pub(super) deny_warnings: bool,
 }
 
 /// One question to a provider.
@@ -78,7 +80,8 @@ impl Report {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        if self.count(Severity::Error) > 0 {
+        let denied = self.deny_warnings && self.count(Severity::Warning) > 0;
+        if self.count(Severity::Error) > 0 || denied {
             Outcome::Refused
         } else if self.steps.iter().any(|step| step.outcome.is_err()) {
             Outcome::Unavailable
@@ -111,6 +114,7 @@ impl Report {
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let mut verdict = match self.outcome() {
             Outcome::Good => "good".to_owned(),
+            Outcome::Refused if errors == 0 => "warnings are denied".to_owned(),
             Outcome::Refused => counted(errors, "error"),
             Outcome::Unavailable => "a provider cannot be asked".to_owned(),
         };
@@ -184,9 +188,20 @@ mod tests {
     fn the_last_line_says_how_it_stands() {
         check(&report(0, 0, false), "2 providers, 14 rules, 1 service: good");
         check(&report(0, 1, false), "2 providers, 14 rules, 1 service: good, 1 warning");
+        check(&Report { deny_warnings: true, ..report(0, 0, false) }, "2 providers, 14 rules, 1 service: good");
         check(&report(2, 0, true), "2 providers, 14 rules, 1 service: 2 errors");
         check(&report(0, 0, true), "2 providers, 14 rules, 1 service: a provider cannot be asked");
         check(&Report { summary: None, ..report(1, 2, false) }, "1 error, 2 warnings");
+    }
+
+    #[test]
+    fn warnings_refuse_where_they_are_denied() {
+        let denying = |warnings, failed| Report { deny_warnings: true, ..report(0, warnings, failed) };
+        assert_eq!(denying(0, false).outcome(), Outcome::Good);
+        assert_eq!(denying(0, true).outcome(), Outcome::Unavailable);
+        assert_eq!(denying(1, true).outcome(), Outcome::Refused);
+        check(&denying(1, false), "2 providers, 14 rules, 1 service: warnings are denied, 1 warning");
+        assert_eq!(report(0, 1, false).outcome(), Outcome::Good);
     }
 
     #[test]
