@@ -16,13 +16,15 @@ use crate::config;
 use report::Report;
 
 const EXAMPLE: &str = "\
-Exit codes: 0 good (warnings allowed), 2 the service would refuse something, 3 a provider cannot be asked.
+Exit codes: 0 good (warnings allowed, unless --deny-warnings), 2 the service would refuse something, or there are warnings
+and --deny-warnings, 3 a provider cannot be asked.
 
 Examples:
   $ narrows check --config narrows.yaml
   2 providers, 14 rules, 1 service: good
 
-  $ narrows check --config narrows.yaml --online --json";
+  $ narrows check --config narrows.yaml --online --json
+  $ narrows check --config narrows.yaml --deny-warnings";
 
 /// Read everything that the service would read, and say what is wrong.
 #[derive(Clone, Debug, Args)]
@@ -34,6 +36,9 @@ pub struct CheckArgs {
     /// Also ask each provider, step by step, and look for every group and user that the rules name.
     #[arg(long)]
     pub online: bool,
+    /// Refuse warnings too, for pipelines.
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -49,6 +54,7 @@ pub async fn run(args: &CheckArgs, out: &mut dyn Write, talk: &mut dyn Write) ->
 
 async fn check(args: &CheckArgs, clock: &Clock) -> Report {
     let mut report = Report::default();
+    report.deny_warnings = args.deny_warnings;
     let config = match config::load(&args.config) {
         Ok((config, warnings)) => {
             report.found(warnings);

@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) steps: Vec<Step>,
     /// How much there is; `None` where it could not be read.
     pub(super) summary: Option<Summary>,
+    /// Whether a warning is refused like an error.
+    pub(super) deny_warnings: bool,
 }
 
 /// One question to a provider.
@@ -78,7 +80,7 @@ impl Report {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        if self.count(Severity::Error) > 0 {
+        if self.count(Severity::Error) > 0 || (self.deny_warnings && self.count(Severity::Warning) > 0) {
             Outcome::Refused
         } else if self.steps.iter().any(|step| step.outcome.is_err()) {
             Outcome::Unavailable
@@ -111,10 +113,11 @@ impl Report {
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let mut verdict = match self.outcome() {
             Outcome::Good => "good".to_owned(),
+            Outcome::Refused if errors == 0 => format!("refused for {}", counted(warnings, "warning")),
             Outcome::Refused => counted(errors, "error"),
             Outcome::Unavailable => "a provider cannot be asked".to_owned(),
         };
-        if warnings > 0 {
+        if warnings > 0 && !(self.outcome() == Outcome::Refused && errors == 0) {
             verdict = format!("{verdict}, {}", counted(warnings, "warning"));
         }
         match self.summary {
@@ -187,6 +190,14 @@ mod tests {
         check(&report(2, 0, true), "2 providers, 14 rules, 1 service: 2 errors");
         check(&report(0, 0, true), "2 providers, 14 rules, 1 service: a provider cannot be asked");
         check(&Report { summary: None, ..report(1, 2, false) }, "1 error, 2 warnings");
+    }
+
+    #[test]
+    fn warnings_are_refused_where_they_are_denied() {
+        let strict = |warnings| Report { deny_warnings: true, ..report(0, warnings, false) };
+        check(&strict(0), "2 providers, 14 rules, 1 service: good");
+        check(&strict(2), "2 providers, 14 rules, 1 service: refused for 2 warnings");
+        assert_eq!((strict(2).outcome(), report(0, 2, false).outcome()), (Outcome::Refused, Outcome::Good));
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct Checked {
 
 async fn check(file: &Path, online: bool, json: bool) -> Checked {
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    let code = run(&CheckArgs { config: file.to_owned(), online, json }, &mut out, &mut talk).await.unwrap();
+    let code = run(&CheckArgs { config: file.to_owned(), online, deny_warnings: false, json }, &mut out, &mut talk).await.unwrap();
     Checked { code, out: String::from_utf8(out).unwrap(), talk: String::from_utf8(talk).unwrap() }
 }
 
