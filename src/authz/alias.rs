@@ -1,6 +1,6 @@
 //! Aliases: what the directory calls a group, and what the rules call it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::dn::{Dn, DnKey, group_of_dn};
@@ -61,6 +61,15 @@ impl Aliases {
         let mut groups: Vec<Group> = names.chain(dns).chain(ids).collect();
         groups.sort();
         groups
+    }
+
+    /// Every alias, folded, with what it stands for: `name:…`, `dn:…` or `id:…`.
+    pub(super) fn entries(&self) -> BTreeSet<(String, String)> {
+        let names = self.names.iter().map(|(name, aliases)| (aliases, format!("name:{name}")));
+        let dns = self.dns.iter().map(|(dn, aliases)| (aliases, format!("dn:{dn}")));
+        let ids = self.ids.iter().map(|(id, aliases)| (aliases, format!("id:{id}")));
+        let all = names.chain(dns).chain(ids);
+        all.flat_map(|(aliases, original)| aliases.iter().map(move |alias| (self.folded(alias), original.clone()))).collect()
     }
 
     /// Whether a name is an alias.
