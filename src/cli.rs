@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::authn::verdict::Unavailable;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::store::StoreError;
@@ -194,8 +195,11 @@ fn describe(error: &anyhow::Error) -> String {
     }
 }
 
-/// Whether it may go well the next time: the state is held by others, or cannot be reached.
+/// Whether it may go well the next time: the state is held by others, or it or a provider cannot be reached.
 fn is_outage(error: &anyhow::Error) -> bool {
+    if error.downcast_ref::<Unavailable>().is_some() {
+        return true;
+    }
     let mut states = error.chain().filter_map(|cause| cause.downcast_ref::<StoreError>());
     states.any(|cause| matches!(cause, StoreError::Open { .. } | StoreError::Unavailable(_) | StoreError::Contended))
 }

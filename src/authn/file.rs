@@ -134,6 +134,12 @@ impl Users {
         HEXLOWER.encode(digest(&SHA256, format!("file\0{}", self.names.realm).as_bytes()).as_ref())
     }
 
+    /// The user of this name, as it is written, with the groups.
+    pub(super) fn look_up(&self, username: &str) -> Option<Identity> {
+        let user = self.find(username)?;
+        Some(Identity { marker: None, ..self.identity(user, PasswordMarker(String::new())) })
+    }
+
     /// Whether there is such a user.
     pub fn has_user(&self, username: &str) -> bool {
         self.find(username).is_some()

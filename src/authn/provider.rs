@@ -56,6 +56,14 @@ impl Provider {
         }
     }
 
+    /// Who has this name, with every group, found without the password; whether the account may be used is not judged.
+    pub async fn look_up(&self, username: &str, circumstances: &Circumstances) -> Result<Option<Identity>, Unavailable> {
+        match self {
+            Self::File(users) => Ok(users.look_up(username)),
+            Self::Ldap(directory) => directory.find_user(username, circumstances).await,
+        }
+    }
+
     /// Whether it answered the last time that it was asked.
     pub fn health(&self) -> Health {
         match self {

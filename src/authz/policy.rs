@@ -9,7 +9,7 @@ use super::allowance::Allowance;
 use super::binding::Bindings;
 use super::binding::Splits;
 use super::cache::Standings;
-use super::decision::Decision;
+use super::decision::{Decision, RuleName};
 use super::environment::{Environment, Realms};
 use super::pattern::Reserved;
 use super::piece::shown;
@@ -122,6 +122,11 @@ impl Policy {
             rule.kind == EffectKind::Allow && rule.effect.most().contains(action) && rule.could_concern(resource, &self.reserved)
         };
         self.rules.iter().filter(allows).map(Allowance::of).collect()
+    }
+
+    /// What a deny makes way for, in words, where there is something.
+    pub fn makes_way_for(&self, deny: &RuleName) -> Option<String> {
+        self.rules.iter().find(|rule| rule.name == *deny)?.makes_way_for()
     }
 
     /// Those of the identity's groups that match nothing, being called like an alias without being what it stands for.

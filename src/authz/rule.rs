@@ -306,7 +306,8 @@ impl Conditions {
         let Some(within) = self.mfa else { return (Truth::Yes, None) };
         match seen.second_factor {
             SecondFactor::Unknown => (Truth::Unknown, None),
-            SecondFactor::Absent => (Truth::No, None),
+            // Like one that has grown too old: who asks is meant, and would have to log in again.
+            SecondFactor::Absent => (Truth::Yes, Some(Timestamp(i64::MIN))),
             SecondFactor::Used(when) => (Truth::Yes, Some(when.plus(i64::try_from(within.as_seconds()).unwrap_or(i64::MAX)))),
         }
     }

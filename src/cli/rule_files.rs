@@ -12,6 +12,7 @@ use crate::authz::{Environment, Policy, RuleFile, RuleSource, Rulebook};
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::source::{Diagnostics, SourceFile};
+use crate::token::settings::TokenTtl;
 
 /// The rules that a question is about.
 #[derive(Clone, Debug, Args)]
@@ -29,10 +30,19 @@ pub struct RuleFiles {
 
 /// The rules, and what they are read against.
 pub(super) struct Opened {
+    pub(super) config: Option<Config>,
     pub(super) environment: Environment,
     /// Empty where there is no configuration and none was named.
     pub(super) service: String,
     pub(super) policy: Arc<Policy>,
+}
+
+impl Opened {
+    /// The lives of the service's tokens, where they are configured.
+    pub(super) fn ttl(&self) -> Option<&TokenTtl> {
+        let services = self.config.iter().flat_map(|config| &config.services);
+        services.filter(|service| service.name.value == self.service).map(|service| &service.token_ttl).next()
+    }
 }
 
 impl RuleFiles {
@@ -50,7 +60,7 @@ impl RuleFiles {
         let environment = config.as_ref().map(|config| config.environment(now)).unwrap_or_default();
         let service = self.service(config.as_ref())?;
         let policy = self.policy(config.as_ref(), &service, &environment)?;
-        Ok(Opened { environment, service, policy })
+        Ok(Opened { config, environment, service, policy })
     }
 
     /// One of the configuration, where there is one.

@@ -3,14 +3,18 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use tokio::time::Instant;
 
 use super::rule_files::Opened;
+use crate::audit;
+use crate::authn::authenticator::Authenticator;
 use crate::authn::identity::{Group, Identity, Principal};
+use crate::authn::verdict::Circumstances;
 use crate::authz::{Asker, Mfa, Realms, group_of_dn};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 
 /// What is known of somebody beside the name.
 #[derive(Clone, Debug, Args)]
@@ -24,6 +28,9 @@ pub struct Somebody {
     /// The provider that vouches for the user. Default: the first of the realm.
     #[arg(long, value_name = "PROVIDER")]
     pub provider: Option<String>,
+    /// Take the canonical name and the groups of the user from this provider, without a password; needs --config.
+    #[arg(long, value_name = "PROVIDER", conflicts_with_all = ["group", "provider", "realm"])]
+    pub lookup: Option<String>,
     /// A claim of the user's or workload's token. May be repeated, also for one claim with several values.
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
     pub claim: Vec<(String, String)>,
@@ -51,12 +58,18 @@ impl Somebody {
             mfa: self.mfa.unwrap_or_default(),
             ..Asker::default()
         };
+        if let Some(provider) = &self.lookup {
+            let Some(name) = user else { bail!("--lookup needs the name of a user") };
+            let found = look_up(provider, name, opened)?;
+            writeln!(talk, "{}", audit::escaped(&told(&found)))?;
+            (asker.user, asker.groups, asker.provider) = (Some(found.username), found.groups, Some(provider.clone()));
+        }
         for (name, value) in &self.claim {
             asker.claims.entry(name.clone()).or_default().push(value.clone());
         }
         let (policy, realms) = (&opened.policy, &opened.environment.realms);
         let identity = asker.identity(policy.realm(), realms, now)?;
-        if self.provider.is_none() {
+        if asker.provider.is_none() {
             write_assumed(&identity, realms, talk)?;
         }
         for group in policy.hidden_groups(&identity) {
@@ -68,6 +81,29 @@ impl Somebody {
         }
         Ok(Principal::Identified(Arc::new(identity)))
     }
+}
+
+/// Asks a provider who has this name, in the time of a token request.
+fn look_up(provider: &str, username: &str, opened: &Opened) -> anyhow::Result<Identity> {
+    let Some(config) = &opened.config else { bail!("--lookup asks a provider of a configuration: name it with --config") };
+    let built = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, &Clock::system());
+    let (authenticator, _) = built?;
+    let Some(provider) = authenticator.provider(provider) else {
+        let known: Vec<String> = authenticator.health().iter().map(|report| report.name.to_string()).collect();
+        bail!("the configuration has no provider `{provider}`; it has {}", known.join(", "));
+    };
+    let found = super::runtime()?.block_on(async {
+        let deadline = Instant::now() + config.request_deadline.duration();
+        provider.look_up(username, &Circumstances { source: None, deadline }).await
+    })?;
+    found.with_context(|| format!("the provider has no user `{}`", audit::escaped(username)))
+}
+
+/// Who was found.
+fn told(identity: &Identity) -> String {
+    let groups: Vec<&str> = identity.groups.iter().map(|group| group.dn.as_deref().unwrap_or(&group.name)).collect();
+    let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
+    format!("{} found {}: {groups}", identity.provider, identity.username)
 }
 
 /// A name, or a DN, which also names the group by its first value.

@@ -39,7 +39,7 @@ pub struct WhatCanArgs {
     #[arg(value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Requests without credentials.
-    #[arg(long, conflicts_with_all = ["user", "group", "realm", "provider", "claim", "mfa"])]
+    #[arg(long, conflicts_with_all = ["user", "group", "realm", "provider", "lookup", "claim", "mfa"])]
     pub anonymous: bool,
     #[command(flatten)]
     somebody: Somebody,

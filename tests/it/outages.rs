@@ -7,6 +7,7 @@ mod flood;
 mod identity_tokens;
 mod lab;
 mod last_good;
+mod lookup;
 mod online;
 mod policy_tests;
 mod readers;

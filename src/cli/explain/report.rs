@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::authz::{Allowance, Decision, Grant, Policy, RefusedBy, RuleName};
+use crate::authz::{Allowance, Decision, Grant, Missed, Policy, RefusedBy, RuleName};
+use crate::clock::Timestamp;
 use crate::registry::{Action, Resource, ResourceScope};
 
 /// So many rules that would allow something to others are named.
@@ -16,6 +17,8 @@ pub(in crate::cli) struct Report<'a> {
     pub(in crate::cli) policy: &'a Policy,
     /// What can never be granted, with the reason.
     pub(in crate::cli) dropped: &'a [(String, String)],
+    /// How long a token would live, and as of when; where the service's lives are known.
+    pub(in crate::cli) lifetime: Option<(u32, Timestamp)>,
 }
 
 /// What became of one action.
@@ -34,16 +37,38 @@ impl Report<'_> {
                     Answer::Granted(rules) => writeln!(out, "  granted  {:6}  by {}", action.as_str(), listed(rules))?,
                     Answer::Refused(reason) => {
                         writeln!(out, "  refused  {:6}  {reason}", action.as_str())?;
+                        if let Some(ways) = self.ways(reason) {
+                            writeln!(out, "           it makes way for {ways}")?;
+                        }
+                        for Missed { rule, why, .. } in missed(grant, action) {
+                            writeln!(out, "           would be granted by {rule}: {why}")?;
+                        }
                         self.write_others(&grant.requested.resource, action, reason, out)?;
                     }
                 }
+            }
+            for (action, tags) in &grant.denied_tags {
+                writeln!(out, "  but not {:6}  of tags {}", action.as_str(), tags.join(", "))?;
             }
             for note in unsaid_notes(grant) {
                 writeln!(out, "  note: {note}")?;
             }
         }
         let granted = self.granted();
-        writeln!(out, "token: {}", if granted.is_empty() { "nothing".to_owned() } else { granted.join(" ") })
+        let life = self
+            .lifetime
+            .filter(|_| !granted.is_empty())
+            .map(|(seconds, now)| format!(", for {seconds} s, until {}", now.plus(i64::from(seconds)).rfc3339()));
+        let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(" ") };
+        writeln!(out, "token: {granted}{}", life.unwrap_or_default())
+    }
+
+    /// What a deny that refuses something makes way for.
+    fn ways(&self, reason: &RefusedBy) -> Option<String> {
+        match reason {
+            RefusedBy::Deny(rule) => self.policy.makes_way_for(rule),
+            RefusedBy::NoRule | RefusedBy::Unknown(_) => None,
+        }
     }
 
     fn write_others(&self, resource: &Resource, action: Action, reason: &RefusedBy, out: &mut dyn Write) -> io::Result<()> {
@@ -73,7 +98,12 @@ impl Report<'_> {
     pub(in crate::cli) fn json(&self) -> Value {
         let scopes: Vec<Value> = self.decision.grants.iter().map(|grant| self.scope_json(grant)).collect();
         let dropped: Vec<Value> = self.dropped.iter().map(|(scope, reason)| json!({"scope": scope, "reason": reason})).collect();
-        json!({"granted": self.granted(), "scopes": scopes, "dropped": dropped})
+        let mut whole = json!({"granted": self.granted(), "scopes": scopes, "dropped": dropped});
+        if let (Some((seconds, now)), Some(fields)) = (self.lifetime, whole.as_object_mut()) {
+            fields.insert("expires_in".to_owned(), seconds.into());
+            fields.insert("until".to_owned(), now.plus(i64::from(seconds)).rfc3339().into());
+        }
+        whole
     }
 
     fn scope_json(&self, grant: &Grant) -> Value {
@@ -84,6 +114,14 @@ impl Report<'_> {
             }
             Answer::Refused(reason) => {
                 let mut refused = json!({"action": action.as_str(), "granted": false, "reason": reason.to_string()});
+                if let Some(fields) = refused.as_object_mut() {
+                    fields.extend(self.ways(reason).map(|ways| ("makes_way_for".to_owned(), ways.into())));
+                    let missed: Vec<Value> =
+                        missed(grant, action).map(|it| json!({"rule": rule_json(&it.rule), "why": it.why.to_string()})).collect();
+                    if !missed.is_empty() {
+                        fields.insert("would_be_granted_by".to_owned(), missed.into());
+                    }
+                }
                 if let (Some(others), Some(fields)) = (self.others(resource, action, reason), refused.as_object_mut()) {
                     let others = others.iter().map(|other| json!({"rule": rule_json(&other.rule), "to": other.to}));
                     fields.insert("others".to_owned(), others.collect());
@@ -91,11 +129,16 @@ impl Report<'_> {
                 refused
             }
         });
-        json!({"scope": grant.requested.to_string(), "actions": actions.collect::<Vec<_>>(), "notes": grant.notes})
+        let mut scope = json!({"scope": grant.requested.to_string(), "actions": actions.collect::<Vec<_>>(), "notes": grant.notes});
+        if let Some(fields) = scope.as_object_mut().filter(|_| !grant.denied_tags.is_empty()) {
+            let tags = grant.denied_tags.iter().map(|(action, tags)| (action.as_str().to_owned(), tags.clone().into()));
+            fields.insert("denied_tags".to_owned(), Value::Object(tags.collect()));
+        }
+        scope
     }
 
     /// What the token would carry.
-    fn granted(&self) -> Vec<String> {
+    pub(super) fn granted(&self) -> Vec<String> {
         let access = self.decision.access().into_iter();
         access.map(|(resource, actions)| ResourceScope { resource, actions }.to_string()).collect()
     }
@@ -108,6 +151,11 @@ fn answers(grant: &Grant) -> Vec<(Action, Answer<'_>)> {
     let mut answers: Vec<_> = granted.chain(refused).collect();
     answers.sort_by_key(|(action, _)| *action);
     answers
+}
+
+/// The rules that would allow an action under other circumstances.
+fn missed(grant: &Grant, action: Action) -> impl Iterator<Item = &Missed> {
+    grant.missed.iter().filter(move |missed| missed.actions.contains(action))
 }
 
 /// The notes that do not already stand as a reason.

@@ -131,7 +131,9 @@ fn a_deny_and_a_rule_without_a_name_are_named() {
         "repository:prod/api:*
   granted  pull    by `releasers work on production` (rules.yaml:19)
   refused  push    denied by `production is pushed by releasers` (rules.yaml:23)
+           it makes way for group releasers
   refused  delete  denied by `production is pushed by releasers` (rules.yaml:23)
+           it makes way for group releasers
 repository:data/x:pull
   refused  pull    no rule allows it
            rules that allow pull there:
@@ -274,7 +276,8 @@ fn a_service_is_explained_by_its_own_rules() {
     let ask = |service: &[&str], repository: &str| {
         let scope = format!("repository:{repository}:pull");
         let told = scene.run("narrows.yaml", &[service, &["--anonymous", "--scope", &scope]].concat());
-        told.out.lines().last().unwrap().to_owned()
+        let token = told.out.lines().last().unwrap();
+        token.split(", for 300 s").next().unwrap().to_owned()
     };
     for (service, base, own) in [
         (&[][..], "token: repository:base/x:pull", "token: nothing"),
@@ -313,6 +316,97 @@ fn bad_usage_is_refused() {
     scene.refuses("rules.yaml", &["--user", "", "--scope", "x"], "--user");
     scene.refuses("rules.yaml", &["--user", "a", "--source", "here", "--scope", "x"], "--source");
     scene.refuses("missing.yaml", &["--anonymous", "--scope", "repository:a:pull"], "cannot read the file");
+}
+
+const UNLOCKS: &str = r"version: 1
+realm: corp
+reserved: []
+rules:
+  - {name: fresh, to: {group: releasers, mfa: {within: 12h}}, allow: contributor, repository: prod/**}
+  - {name: office, to: authenticated, allow: pull, repository: shared/**, when: {source: [10.0.0.0/8]}}
+  - {name: later, to: authenticated, allow: pull, repository: later, when: {from: 2035-01-01T00:00:00Z}}
+  - {name: live, to: {group: live}, allow: [pull, push], repository: live, ttl: {push: 10m}}
+";
+
+/// A folder with users, rules that need more than a name, an audit, and a configuration of them.
+fn furnished() -> Scene {
+    let scene = Scene::new();
+    let write = |name: &str, text: &str| std::fs::write(scene.path(name), text).unwrap();
+    write("unlocks.yaml", UNLOCKS);
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$8yQzUxP1d8xj0uFdqVQqz4kqg3B7q8l1bC5bq1cJv0E";
+    write("users.yaml", &format!("users:\n  - {{name: Alice, password: \"{hash}\", groups: [live, releasers]}}\n"));
+    let providers = "providers: [{name: staff, realm: corp, ignore_case: true, file: {path: users.yaml}}]";
+    write(
+        "narrows.yaml",
+        &format!("services: [{{name: reg}}]\nadmin_listen: 127.0.0.1:1\naudit: {{file: audit.jsonl}}\nrules: unlocks.yaml\n{providers}\n"),
+    );
+    let line = |id: &str, outcome: &str, name: &str, requested: &str, granted: &str| {
+        format!(
+            r#"{{"time":"2026-11-23T18:00:00Z","request_id":"{id}","outcome":"{outcome}","client":"10.1.2.3","service":"reg","realm":"corp","provider":"staff","subject":"x","username":{name},"proof":null,"cached":false,"requested":[{requested}],"granted":[{granted}],"refused":[],"rules":[],"generation":3,"jti":"t","latency_us":8,"client_trusted":true}}"#
+        )
+    };
+    let mut lines = vec![line("r1", "granted", "\"Alice\"", "\"repository:live:pull,push\"", "\"repository:live:pull,push\"")];
+    lines.extend((0..2000).map(|number| line(&format!("x{number}"), "empty", "\"bob\"", "\"repository:shared/x:pull\"", "")));
+    lines.push(line("r2", "rejected", "\"hmac:00\"", "", ""));
+    write("audit.jsonl", &lines.join("\n"));
+    scene
+}
+
+#[test]
+fn what_would_have_to_change_is_said() {
+    let scene = furnished();
+    let shows = |words: &[&str], expected: &str| {
+        let told = scene.run("unlocks.yaml", words);
+        assert!(told.out.contains(expected), "{words:?}\n{}", told.out);
+    };
+    let releaser = ["--user", "a", "--group", "releasers", "--scope", "repository:prod/x:push"];
+    let again =
+        "would be granted by `fresh` (unlocks.yaml:5): the login had no second factor, or one that is too old: log in again with it";
+    shows(&[&releaser[..], &["--mfa", "none"]].concat(), again);
+    shows(&[&releaser[..], &["--mfa", "13h"]].concat(), again);
+    shows(&[&releaser[..], &["--mfa", "1h"]].concat(), "granted  push    by `fresh`");
+    let away = ["--user", "a", "--source", "192.0.2.1", "--scope", "repository:shared/x:pull"];
+    shows(&away, "would be granted by `office` (unlocks.yaml:6): the client's address is none of its `source`");
+    let later = ["--user", "a", "--scope", "repository:later:pull", "--at"];
+    shows(&[&later[..], &["2034-12-31T00:00:00Z"]].concat(), "would be granted by `later` (unlocks.yaml:7): at this time it does not hold");
+    shows(&[&later[..], &["2035-01-01T00:00:00Z"]].concat(), "granted  pull    by `later`");
+    let ci = "version: 1\nrealm: corp\nrules: [{name: ci, to: {provider: github, claims: {ref: main}}, allow: pull, repository: ci}]\n";
+    std::fs::write(scene.path("ci.yaml"), ci).unwrap();
+    let pipeline = ["--provider", "github", "--claim", "ref=main", "--scope", "repository:ci:pull"];
+    assert_eq!(scene.run("ci.yaml", &pipeline).code, ExitCode::SUCCESS);
+}
+
+#[test]
+fn a_provider_says_the_groups_and_the_service_how_long_a_token_lives() {
+    let scene = furnished();
+    let told = scene
+        .run("narrows.yaml", &["--user", "alice", "--lookup", "staff", "--at", "2026-11-23T18:00:00Z", "--scope", "repository:live:push"]);
+    assert!(told.talk.ends_with("staff found Alice: live, releasers\n"), "{}", told.talk);
+    assert!(told.out.ends_with("token: repository:live:push, for 600 s, until 2026-11-23T18:10:00Z\n"), "{}", told.out);
+    let asks = |user, lookup| ["--user", user, "--lookup", lookup, "--scope", "repository:live:push"];
+    scene.refuses("narrows.yaml", &asks("carol", "staff"), "the provider has no user `carol`");
+    scene.refuses("narrows.yaml", &asks("alice", "gone"), "no provider `gone`; it has staff");
+    scene.refuses("unlocks.yaml", &asks("alice", "staff"), "name it with --config");
+}
+
+#[test]
+fn a_request_of_the_audit_is_explained() {
+    let scene = furnished();
+    let told = scene.run("narrows.yaml", &["--event", "r1", "--lookup", "staff"]);
+    assert!(told.out.ends_with("event: the same was granted then\n"), "{}", told.out);
+    assert!(told.talk.contains("request r1 at 2026-11-23T18:00:00Z by Alice from 10.1.2.3: granted\n"), "{}", told.talk);
+    assert!(told.talk.contains("decided by generation 3; which one runs could not be asked"), "{}", told.talk);
+    let told = scene.run("narrows.yaml", &["--event", "r1"]);
+    assert!(told.out.ends_with("it was granted repository:live:pull,push\n"), "{}", told.out);
+    assert!(told.talk.contains("the audit has no groups"), "{}", told.talk);
+    // Address and time are those of the event.
+    let told = scene.run("narrows.yaml", &["--event", "x7", "--group", "a", "--json"]);
+    let read: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&read["granted"][0], &read["event"]["same"]), (&"repository:shared/x:pull".into(), &false.into()));
+    let told = scene.run("narrows.yaml", &["--event", "r2"]);
+    assert_eq!((told.out.as_str(), told.code), ("no rule was asked\n", ExitCode::from(1)));
+    scene.refuses("narrows.yaml", &["--event", "r3"], "has no request `r3`");
+    scene.refuses("narrows.yaml", &["--event", "r1", "--user", "a"], "cannot be used with");
 }
 
 /// Every `narrows explain …` of a text, as a shell would cut it; a line that ends with a backslash goes on.

@@ -160,7 +160,7 @@ fn failure_json(failure: &Failure<'_>) -> Value {
 
 fn explanation<'a>(failure: &'a Failure<'_>) -> Option<explain::Report<'a>> {
     match &failure.found {
-        Found::Decision { decision, .. } => Some(explain::Report { decision, policy: failure.policy, dropped: &[] }),
+        Found::Decision { decision, .. } => Some(explain::Report { decision, policy: failure.policy, dropped: &[], lifetime: None }),
         Found::Holders(_) => None,
     }
 }
