@@ -7,7 +7,7 @@ use super::decision::{Decision, Grant, Life, Missed, RefusedBy, WhyMissed};
 use super::document::EffectKind;
 use super::pattern::{Pattern, Values};
 use super::policy::{Context, Policy};
-use super::rule::{Exception, Match, Rule, names_somebody_elses, together};
+use super::rule::{NEVER_FRESH, Exception, Match, Rule, names_somebody_elses, together};
 use super::standing::{Doubt, Line, Standing};
 use super::truth::Truth;
 use crate::authn::identity::{Kind, SecondFactor};
@@ -116,7 +116,9 @@ impl<'a> Asked<'a> {
             self.weigh(hit, &scope.resource, &mut tally);
         }
         let grant = tally.grant(scope);
-        let touching = hits.iter().filter(|hit| hit.rule.is_timed() && !(hit.line.actions & grant.granted).is_empty());
+        // Where there was no second factor no time brings one.
+        let never = |hit: &Hit<'_>| hit.found.is_some_and(|found| found.fresh_until == Some(NEVER_FRESH));
+        let touching = hits.iter().filter(|hit| hit.rule.is_timed() && !never(hit) && !(hit.line.actions & grant.granted).is_empty());
         let until = touching.filter_map(|hit| self.next_change(hit.rule)).min();
         (grant, until)
     }

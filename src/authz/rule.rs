@@ -17,6 +17,9 @@ use crate::clock::Timestamp;
 use crate::registry::{Action, ActionSet, Resource};
 use crate::source::{Period, Place};
 
+/// When a second factor that there was not grew too old.
+pub(super) const NEVER_FRESH: Timestamp = Timestamp(i64::MIN);
+
 /// Named sets of actions.
 pub(super) type Roles = BTreeMap<String, ActionSet>;
 
@@ -307,7 +310,7 @@ impl Conditions {
         match seen.second_factor {
             SecondFactor::Unknown => (Truth::Unknown, None),
             // Like one that has grown too old: who asks is meant, and would have to log in again.
-            SecondFactor::Absent => (Truth::Yes, Some(Timestamp(i64::MIN))),
+            SecondFactor::Absent => (Truth::Yes, Some(NEVER_FRESH)),
             SecondFactor::Used(when) => (Truth::Yes, Some(when.plus(i64::try_from(within.as_seconds()).unwrap_or(i64::MAX)))),
         }
     }
