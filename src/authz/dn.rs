@@ -62,7 +62,7 @@ impl Dn {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let read = |value: Vec<Marked>| {
             let raw: String = value.into_iter().map(|(character, _)| character).collect();
-            let compatible = raw.nfc().ne(raw.nfkc());
+            let compatible = raw.chars().ne(raw.nfkc());
             Ok(Value { text: normal(&raw).trim().to_owned(), compatible })
         };
         parse(text, read).ok().map(|rdns| Self(sorted(rdns, |value| folded(&value.text))))
@@ -355,6 +355,7 @@ mod tests {
         check("CN={team},OU={team},DC=corp", "CN=web,OU=web,DC=corp", "team=web");
         check("CN={team},OU={team},DC=corp", "CN=web,OU=api,DC=corp", "no");
         check("CN=x-{team},DC=corp", "CN=x-\u{ff42}ase,DC=corp", "no");
+        check("CN=x-{team},DC=corp", "CN=x-\u{212a}ube,DC=corp", "no");
         check("CN={a}-{b},DC=corp", "CN=x-y-z,DC=corp", "a=x,b=y-z | a=x-y,b=z");
     }
 

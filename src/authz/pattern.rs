@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::binding::{Bindings, Fold, Splits, covers, splits};
-use super::piece::{PatternError, Piece, captures, cut_plain, shown};
+use super::piece::{LONGEST, PatternError, Piece, captures, cut_plain, shown};
 use crate::registry::{PathComponent, RepositoryName};
 
 /// First segments that no value of a capture may take.
@@ -53,6 +53,10 @@ impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
+        }
+        // Before it is cut into segments, of which each may be short.
+        if text.len() > LONGEST {
+            return Err(PatternError::TooLong);
         }
         let several = text.contains('/');
         text.split('/')

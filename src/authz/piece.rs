@@ -18,6 +18,8 @@ pub(super) enum Piece {
 pub(super) enum PatternError {
     #[error("the pattern is empty")]
     Empty,
+    #[error("the pattern has over {LONGEST} bytes")]
+    TooLong,
     #[error("`{{` is never closed")]
     Unclosed,
     #[error("`}}` closes nothing")]
@@ -46,6 +48,7 @@ impl PatternError {
     /// What to do about it.
     pub(super) const fn hint(&self) -> &'static str {
         match self {
+            Self::TooLong => "write a shorter one: names in registries and directories are shorter",
             Self::Empty => "remove it, or write what it shall match",
             Self::Unclosed | Self::Unopened | Self::CaptureName(_) => {
                 "a capture is written {team}: lower-case letters, digits and `_` between braces"
@@ -85,8 +88,14 @@ pub(super) fn cut(characters: impl IntoIterator<Item = (char, bool)>) -> Result<
     if pieces.is_empty() { Err(PatternError::Empty) } else { Ok(pieces) }
 }
 
+/// Longer patterns only cost time: a repository's name has at most 255 bytes.
+pub(super) const LONGEST: usize = 1024;
+
 /// Cuts a text in which nothing is escaped.
 pub(super) fn cut_plain(text: &str) -> Result<Vec<Piece>, PatternError> {
+    if text.len() > LONGEST {
+        return Err(PatternError::TooLong);
+    }
     cut(text.chars().map(|character| (character, false)))
 }
 

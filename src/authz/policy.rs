@@ -104,7 +104,7 @@ impl Policy {
                         Splits::All(splits) => !splits.is_empty(),
                         Splits::Unknown => false,
                     };
-                    mentioned.extend(pattern.candidates(&seen).into_iter().filter(covered).map(|group| group.name.to_string()));
+                    mentioned.extend(pattern.candidates(&seen, &nothing).into_iter().filter(covered).map(|group| group.name.to_string()));
                 }
             }
         }

@@ -281,7 +281,8 @@ impl Conditions {
             ways = both(&ways, &users.filter(Splits::holds).map(bound).collect());
         }
         if !self.groups.is_empty() && !ways.is_empty() {
-            let pairs = self.groups.iter().flat_map(|pattern| pattern.candidates(seen).into_iter().map(move |group| (pattern, group)));
+            let pairs =
+                self.groups.iter().flat_map(|pattern| pattern.candidates(seen, known).into_iter().map(move |group| (pattern, group)));
             let groups = pairs.map(|(pattern, group)| match pattern.splits(group, seen.ignore_case, known) {
                 // It may be the group or not; what the captures of other maps stand for is known all the same.
                 Splits::Unknown if pattern.captures().next().is_none() => {
@@ -347,12 +348,12 @@ impl GroupPattern {
     }
 
     /// The groups that it may cover.
-    pub(super) fn candidates<'s>(&self, seen: &'s Seen) -> Vec<&'s SeenGroup> {
+    pub(super) fn candidates<'s>(&self, seen: &'s Seen, known: &Bindings) -> Vec<&'s SeenGroup> {
         match self {
-            Self::Name(pieces) => match pieces.as_slice() {
-                [Piece::Text(name)] => seen.groups_called(name),
-                [Piece::Text(start), ..] => seen.groups_that_start_with(start),
-                _ => seen.groups.iter().collect(),
+            Self::Name(pieces) => match (whole(pieces, known), pieces.as_slice()) {
+                (Some(name), _) => seen.groups_called(&name),
+                (None, [Piece::Text(start), ..]) => seen.groups_that_start_with(start),
+                (None, _) => seen.groups.iter().collect(),
             },
             Self::Dn(pattern) => match pattern.key() {
                 Some(dn) => seen.groups_at(&dn),
@@ -376,11 +377,21 @@ impl GroupPattern {
 
     /// Whether it covers one of the groups, for a pattern without captures.
     fn truth(&self, seen: &Seen, nothing: &Bindings) -> Truth {
-        Truth::any(self.candidates(seen).into_iter().map(|group| match self.splits(group, seen.ignore_case, nothing) {
+        Truth::any(self.candidates(seen, nothing).into_iter().map(|group| match self.splits(group, seen.ignore_case, nothing) {
             Splits::All(splits) => Truth::of(!splits.is_empty()),
             Splits::Unknown => Truth::Unknown,
         }))
     }
+}
+
+/// The one text that pieces cover where every capture in them has a value.
+fn whole(pieces: &[Piece], known: &Bindings) -> Option<String> {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => Some(text.to_string()),
+        Piece::Capture(name) => known.get(name).map(|value| value.as_str().to_owned()),
+        Piece::Star => None,
+    };
+    pieces.iter().map(text).collect()
 }
 
 impl Splits {
