@@ -1,6 +1,7 @@
 //! People and where they are kept: the same tests run over every kind of provider.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -86,7 +87,11 @@ impl Accounts {
                 let hash = hash(password).await;
                 file.change(site, name, |entry| entry.hash = hash).await;
             }
-            Self::Slapd(slapd) => slapd.modify(&directory::modify(&directory::person(name), "replace", "userPassword", password)),
+            Self::Slapd(slapd) => {
+                // A directory tells the time of a change in whole seconds: one in the second of the account's making shows nothing.
+                tokio::time::sleep(Duration::from_millis(1100)).await;
+                slapd.modify(&directory::modify(&directory::person(name), "replace", "userPassword", password));
+            }
         }
     }
 }
