@@ -7,7 +7,7 @@ use super::decision::{Decision, Grant, Life, Missed, RefusedBy, WhyMissed};
 use super::document::EffectKind;
 use super::pattern::{Pattern, Values};
 use super::policy::{Context, Policy};
-use super::rule::{NEVER_FRESH, Exception, Match, Rule, names_somebody_elses, together};
+use super::rule::{Exception, Match, NEVER_FRESH, Rule, names_somebody_elses, together};
 use super::standing::{Doubt, Line, Standing};
 use super::truth::Truth;
 use crate::authn::identity::{Kind, SecondFactor};

@@ -288,3 +288,22 @@ fn lives_do_not_count() {
     let with = |ttl: &str| ops("{group: a}", &format!(", ttl: {{push: {ttl}}}"));
     assert!(Difference::between(&policy(&with("5m")), &policy(&with("10m"))).is_empty());
 }
+
+#[test]
+fn products_of_a_rule_take_neither_all_time_nor_all_memory() {
+    // The same word again says nothing more.
+    let again = vec!["\"{r}\""; 18].join(", ");
+    let rule = format!("  - {{to: {{group: \"x_{{r}}\"}}, allow: [{again}], repository: x}}\n");
+    widens_one_way(&rule, &format!("{rule}  - {{to: {{group: web}}, allow: pull, repository: x}}\n"));
+    widens(WEB, &format!("{WEB}{rule}"));
+    // Many words are not tried out, and unclear.
+    let each = |start: &str, end: &str| (0..18).map(|number| format!("{start}{{r{number}}}{end}")).collect::<Vec<_>>();
+    let (group, roles) = (each("", "").join("_"), each("\"", "\"").join(", "));
+    let many = format!("  - {{name: many, to: {{group: \"{group}\"}}, allow: [{roles}], repository: x}}\n");
+    let found = Difference::between(&policy(WEB), &policy(&format!("{WEB}{many}")));
+    assert_eq!(found.unclear.len(), 1, "{found:?}");
+    // Long lists by long lists.
+    let list = |word: &str| (0..3_000).map(|number| format!("{word}{number}")).collect::<Vec<_>>().join(", ");
+    let wide = format!("  - {{to: {{user: [{}], group: [{}]}}, allow: pull, repository: [{}]}}\n", list("u"), list("g"), list("r"));
+    assert!(Difference::between(&policy(WEB), &policy(&format!("{WEB}{wide}"))).widens());
+}
