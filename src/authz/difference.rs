@@ -222,7 +222,9 @@ impl<'a> Finder<'a> {
         let both: Vec<Persona> = pairs.filter_map(|(one, other)| one.and(other)).take(64).collect();
         personas.extend(both);
         if rule.patterns().iter().any(|pattern| pattern.captures().any(|name| &**name == USER)) {
-            personas.insert(Persona::user("xq7-user"));
+            let owner = Persona::user("xq7-user");
+            let owners: Vec<Persona> = personas.iter().filter_map(|persona| persona.and(&owner)).collect();
+            personas.extend(owners);
         }
         self.left.spend(personas.len());
         personas

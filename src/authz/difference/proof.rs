@@ -46,7 +46,7 @@ impl<'a> Comparison<'a> {
                 }
             }
             let stands = |atom: Atom, rule: &Rule| {
-                let wider = atom.wider();
+                let wider = atom.wider(kind == EffectKind::Allow && is_ambiguous(rule));
                 std::iter::once(atom)
                     .chain(wider)
                     .any(|atom| known.get(&atom).is_some_and(|others| others.iter().any(|other| is_no_narrower(other, rule))))
@@ -111,11 +111,23 @@ struct Atom {
 }
 
 impl Atom {
-    /// The same for anyone, everywhere, and for anyone everywhere.
-    fn wider(&self) -> Vec<Self> {
+    /// The same for anyone, everywhere, and for anyone everywhere, as far as that covers it.
+    fn wider(&self, ambiguous: bool) -> Vec<Self> {
         let anyone = Self { who: format!("{:?}", Who::Anyone), ..self.clone() };
         let everywhere = |atom: &Self| Self { place: "**".to_owned(), ..atom.clone() };
-        if self.place == CATALOG { vec![anyone] } else { vec![everywhere(self), everywhere(&anyone), anyone] }
+        let mut wider = Vec::new();
+        if self.place != CATALOG {
+            wider.push(everywhere(&anyone));
+            // A name with several ways to be split gives nothing at `**`, and may have one way alone that is valid elsewhere.
+            if !ambiguous {
+                wider.push(everywhere(self));
+            }
+        }
+        // For anyone `{user}` is a person of the rules' own realm, for those of a named one it is they.
+        if !self.place.contains("{user}") || self.who == format!("{:?}", Who::Authenticated) {
+            wider.push(anyone);
+        }
+        wider
     }
 }
 

@@ -307,3 +307,25 @@ fn products_of_a_rule_take_neither_all_time_nor_all_memory() {
     let wide = format!("  - {{to: {{user: [{}], group: [{}]}}, allow: pull, repository: [{}]}}\n", list("u"), list("g"), list("r"));
     assert!(Difference::between(&policy(WEB), &policy(&format!("{WEB}{wide}"))).widens());
 }
+
+/// For anyone `{user}` means people of the rules' own realm alone.
+#[test]
+fn a_personal_place_of_another_realm_is_no_part_of_that_of_anyone() {
+    let home = "  - {to: anyone, allow: owner, repository: \"users/{user}/**\"}\n";
+    let robots = "  - {name: robots, to: {realm: robots}, allow: owner, repository: \"users/{user}/**\"}\n";
+    widens(home, &format!("{home}{robots}"));
+    let all = "  - {to: {realm: robots}, allow: owner, repository: \"**\"}\n";
+    let deny = |to: &str| format!("{all}  - {{name: shut, to: {to}, deny: [push], repository: \"users/{{user}}/**\"}}\n");
+    widens(&deny("{realm: robots}"), &deny("anyone"));
+    let own = "  - {to: authenticated, allow: owner, repository: \"users/{user}/**\"}\n";
+    assert!(!Difference::between(&policy(home), &policy(&format!("{home}{own}"))).widens());
+}
+
+/// A name that can be split in two ways gives nothing at `**`, and something where only one of them is valid.
+#[test]
+fn everywhere_is_not_wider_for_a_name_that_may_be_ambiguous() {
+    let at = |place: &str| format!("  - {{to: {{group: \"{{a}}-{{b}}\"}}, allow: [push], repository: \"{place}\"}}\n");
+    let with = |rules: &str| format!("reserved: [x]\nrules:\n{rules}");
+    let everywhere = at("**");
+    widens(&with(&everywhere), &with(&format!("{everywhere}{}", at("{a}/**"))));
+}
