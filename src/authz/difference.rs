@@ -17,15 +17,19 @@ use super::binding::Bindings;
 use super::decide::{Circumstances, say_about};
 use super::decision::RuleName;
 use super::pattern::{Pattern, USER, Values};
-use super::persona::{Persona, made_up};
+use super::persona::{Budget, Persona, made_up};
 use super::policy::{Context, Policy};
 use super::rule::{Conditions, EffectKind, Rule, Target};
 use super::standing::Standing;
 use crate::clock::Timestamp;
-use crate::registry::{Action, Resource};
+use crate::registry::{Action, PathComponent, Resource};
 
-/// More comparisons than this are not made: what is not looked at is unclear.
-const MOST: usize = 200_000;
+/// More steps than this are not taken: what is not looked at is unclear.
+const MOST: usize = 2_000_000;
+/// A comparison of two policies counts as so many.
+const COMPARISON: usize = 10;
+/// So many values are tried for the captures of one rule.
+const MOST_CAPTURES: usize = 4_096;
 /// How the catalogue is told.
 const CATALOG: &str = "catalog";
 
@@ -56,8 +60,13 @@ impl Difference {
     pub fn between(old: &Policy, new: &Policy) -> Self {
         let comparison = Comparison { old, new, around: Surroundings::between(old, new) };
         let (gone, added) = (comparison.only_in(old, new), comparison.only_in(new, old));
-        let mut finder =
-            Finder { comparison: &comparison, gains: BTreeSet::new(), losses: BTreeSet::new(), gaining: HashSet::new(), left: MOST };
+        let mut finder = Finder {
+            comparison: &comparison,
+            gains: BTreeSet::new(),
+            losses: BTreeSet::new(),
+            gaining: HashSet::new(),
+            left: Budget::new(MOST),
+        };
         if !gone.is_empty() || !added.is_empty() || !comparison.around.are_the_same() {
             finder.look(&gone, &added);
         }
@@ -70,7 +79,7 @@ impl Difference {
         let proven = comparison.proven(&gone, &added);
         let unclear: BTreeSet<RuleName> = suspects
             .filter(|rule| {
-                finder.left == 0
+                finder.left.is_used_up()
                     || (!finder.gaining.contains(&std::ptr::from_ref::<Rule>(rule)) && !proven.contains(&std::ptr::from_ref::<Rule>(rule)))
             })
             .map(|rule| rule.name.clone())
@@ -124,8 +133,8 @@ struct Finder<'a> {
     losses: BTreeSet<Change>,
     /// Changed rules that some gain comes from.
     gaining: HashSet<*const Rule>,
-    /// How many more comparisons are made.
-    left: usize,
+    /// How many more steps are taken.
+    left: Budget,
 }
 
 /// A persona in both policies.
@@ -148,43 +157,32 @@ impl<'a> Finder<'a> {
         let Comparison { old, new, .. } = self.comparison;
         let changed: Vec<(&Rule, &Policy)> = gone.iter().map(|rule| (*rule, *old)).chain(added.iter().map(|rule| (*rule, *new))).collect();
         let near = Near::new(&changed);
-        let related =
-            |policy: &'a Policy| policy.rules.iter().filter(|rule| near.of(rule).next().is_some()).map(move |rule| (rule, policy));
+        let related = |policy: &'a Policy, left: &Budget| -> Vec<(&'a Rule, &'a Policy)> {
+            let rules = policy.rules.iter().filter(|rule| near.of(rule, left).next().is_some());
+            rules.map(move |rule| (rule, policy)).collect()
+        };
         let everybody: Vec<Persona> = vec![Persona::anyone(), Persona::authenticated()];
         let mut seen: HashSet<(String, Vec<String>, Place)> = HashSet::new();
-        let all: Vec<(&Rule, &Policy)> = changed.iter().copied().chain(related(old)).chain(related(new)).collect();
+        let (related_old, related_new) = (related(old, &self.left), related(new, &self.left));
+        let all: Vec<(&Rule, &Policy)> = changed.iter().copied().chain(related_old).chain(related_new).collect();
         let excepting: Vec<(&Rule, &Policy)> = changed.iter().copied().filter(|(rule, _)| !rule.except.is_empty()).collect();
         for (rule, policy) in all {
+            let others: BTreeSet<Place> = near
+                .of(rule, &self.left)
+                .flat_map(|(other, policy)| places(other, &plain(other), policy, &self.comparison.around.words, &self.left))
+                .collect();
             for captures in self.captures(rule) {
-                let own = places(rule, &captures, policy, &self.comparison.around.words);
-                let others = near.of(rule).flat_map(|(other, policy)| {
-                    self.captures(other)
-                        .into_iter()
-                        .take(1)
-                        .flat_map(|captures| places(other, &captures, policy, &self.comparison.around.words))
-                        .collect::<Vec<_>>()
-                });
-                let spots: BTreeSet<Place> = own.into_iter().chain(others).collect();
-                let mut personas: BTreeSet<Persona> = Persona::of_rule(rule, &captures, policy).into_iter().collect();
-                personas.extend(everybody.iter().cloned());
-                // Whom a changed rule does not mean beside.
-                let passing: Vec<Persona> = excepting
-                    .iter()
-                    .filter(|(other, _)| share(rule, other))
-                    .flat_map(|(other, policy)| {
-                        other.except.iter().flat_map(|exception| Persona::of_choice(&exception.all, &captures, policy))
-                    })
-                    .collect();
-                let both: Vec<Persona> =
-                    personas.iter().flat_map(|one| passing.iter().filter_map(|other| one.and(other))).take(64).collect();
-                personas.extend(both);
-                if rule.patterns().iter().any(|pattern| pattern.captures().any(|name| &**name == USER)) {
-                    personas.insert(Persona::user("xq7-user"));
-                }
-                for persona in personas {
+                let mut spots = others.clone();
+                spots.extend(places(rule, &captures, policy, &self.comparison.around.words, &self.left));
+                self.left.spend(spots.len());
+                for persona in self.personas(rule, policy, &captures, &everybody, &excepting) {
                     let who = persona.shown(policy);
+                    if !self.left.spend(spots.len()) {
+                        return;
+                    }
+                    let conditions = persona.conditions();
                     let fresh: Vec<&Place> =
-                        spots.iter().filter(|place| seen.insert((who.clone(), persona.conditions(), (*place).clone()))).collect();
+                        spots.iter().filter(|place| seen.insert((who.clone(), conditions.clone(), (*place).clone()))).collect();
                     if !fresh.is_empty() {
                         let work_out = |policy: &Policy| persona.identity(policy).map(|identity| policy.work_out(&identity));
                         let pair = Pair { who: tidy(&who), old: work_out(old), new: work_out(new), anonymous: persona.anonymous };
@@ -192,7 +190,7 @@ impl<'a> Finder<'a> {
                             self.compare(&pair, place, &changed);
                         }
                     }
-                    if self.left == 0 {
+                    if self.left.is_used_up() {
                         return;
                     }
                 }
@@ -200,30 +198,70 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Whom a rule means, everybody else, and those who are excepted from a changed rule beside.
+    fn personas(
+        &self,
+        rule: &Rule,
+        policy: &Policy,
+        captures: &Bindings,
+        everybody: &[Persona],
+        excepting: &[(&Rule, &Policy)],
+    ) -> BTreeSet<Persona> {
+        let mut personas: BTreeSet<Persona> = Persona::of_rule(rule, captures, policy).into_iter().collect();
+        personas.extend(everybody.iter().cloned());
+        let mut passing: Vec<Persona> = Vec::new();
+        for (other, policy) in excepting {
+            if !self.left.spend(1 + other.except.len()) {
+                break;
+            }
+            if share(rule, other) {
+                passing.extend(other.except.iter().flat_map(|exception| Persona::of_choice(&exception.all, captures, policy)));
+            }
+        }
+        let pairs = personas.iter().flat_map(|one| passing.iter().map(move |other| (one, other))).take_while(|_| self.left.spend(1));
+        let both: Vec<Persona> = pairs.filter_map(|(one, other)| one.and(other)).take(64).collect();
+        personas.extend(both);
+        if rule.patterns().iter().any(|pattern| pattern.captures().any(|name| &**name == USER)) {
+            let owner = Persona::user("xq7-user");
+            let owners: Vec<Persona> = personas.iter().filter_map(|persona| persona.and(&owner)).collect();
+            personas.extend(owners);
+        }
+        self.left.spend(personas.len());
+        personas
+    }
+
     /// Values for the captures of a rule: made-up ones, and words whose being reserved changed.
     fn captures(&self, rule: &Rule) -> Vec<Bindings> {
-        let names: BTreeSet<Arc<str>> = rule.to.conditions().flat_map(Conditions::captures).cloned().collect();
-        let plain = made_up(&names);
-        let mut all = vec![plain.clone()];
-        for word in &self.comparison.around.words {
-            let each = names.iter().filter_map(|name| Some((Arc::clone(name), word.parse().ok()?)));
-            all.extend(each.map(|one| plain.clone().into_iter().chain([one]).collect::<Bindings>()));
-        }
+        let plain = plain(rule);
+        let words = self.comparison.around.words.iter().filter_map(|word| word.parse().ok());
+        let each = words.flat_map(|word: PathComponent| plain.keys().map(move |name| (Arc::clone(name), word.clone())));
+        let changed = each.map(|one| plain.clone().into_iter().chain([one]).collect::<Bindings>());
+        let mut all = self.most(std::iter::once(plain.clone()).chain(changed));
         let roles: BTreeSet<&String> = self.comparison.old.roles.keys().chain(self.comparison.new.roles.keys()).collect();
-        rule.effect.roles.iter().fold(all, |all, capture| {
+        for capture in &rule.effect.roles {
             let with = |captures: &Bindings| -> Vec<Bindings> {
                 let roles = roles.iter().filter_map(|role| role.parse().ok());
                 roles.map(|role| captures.clone().into_iter().chain([(Arc::clone(capture), role)]).collect()).collect()
             };
-            all.iter().flat_map(with).collect()
-        })
+            all = self.most(all.iter().flat_map(with));
+        }
+        all
+    }
+
+    /// As many of them as are tried; where that is not all, nothing is clear any more.
+    fn most(&self, all: impl Iterator<Item = Bindings>) -> Vec<Bindings> {
+        let mut all = all;
+        let some: Vec<Bindings> = all.by_ref().take(MOST_CAPTURES).take_while(|_| self.left.spend(1)).collect();
+        if all.next().is_some() {
+            self.left.exhaust();
+        }
+        some
     }
 
     fn compare(&mut self, pair: &Pair, place: &Place, changed: &[(&'a Rule, &'a Policy)]) {
-        if self.left == 0 || (pair.old.is_none() && !pair.anonymous) {
+        if (pair.old.is_none() && !pair.anonymous) || !self.left.spend(COMPARISON) {
             return;
         }
-        self.left -= 1;
         let Comparison { old, new, .. } = self.comparison;
         let context = Context { service: "", now: new.environment.now.unwrap_or(Timestamp(0)), source: None };
         for circumstances in [Circumstances::Best, Circumstances::Worst] {
@@ -266,12 +304,14 @@ impl<'c, 'a> Near<'c, 'a> {
     }
 
     /// Those that are about a repository that the rule is about too.
-    fn of<'s>(&'s self, rule: &'s Rule) -> impl Iterator<Item = &'c (&'a Rule, &'a Policy)> + 's {
+    fn of<'s>(&'s self, rule: &'s Rule, left: &'s Budget) -> impl Iterator<Item = &'c (&'a Rule, &'a Policy)> + 's {
         let numbers: Vec<usize> = match firsts(rule) {
             Some(firsts) => firsts.iter().filter_map(|first| self.by_first.get(first)).flatten().chain(&self.anywhere).copied().collect(),
             None => (0..self.changed.len()).collect(),
         };
-        numbers.into_iter().filter_map(|number| self.changed.get(number)).filter(move |(other, _)| share(rule, other))
+        let near = numbers.into_iter().filter_map(|number| self.changed.get(number));
+        near.take_while(move |(other, _)| left.spend(1 + rule.patterns().len() * other.patterns().len()))
+            .filter(move |(other, _)| share(rule, other))
     }
 }
 
@@ -293,8 +333,13 @@ fn share(one: &Rule, other: &Rule) -> bool {
     }
 }
 
+/// Made-up values for the captures of a rule.
+fn plain(rule: &Rule) -> Bindings {
+    made_up(&rule.to.conditions().flat_map(Conditions::captures).cloned().collect())
+}
+
 /// Names that a rule or one of its exceptions covers, with their patterns as they are told.
-fn places(rule: &Rule, captures: &Bindings, policy: &Policy, words: &BTreeSet<String>) -> Vec<Place> {
+fn places(rule: &Rule, captures: &Bindings, policy: &Policy, words: &BTreeSet<String>, left: &Budget) -> Vec<Place> {
     if rule.target == Target::Catalog {
         return vec![Place { resource: Resource::Catalog, told: CATALOG.to_owned() }];
     }
@@ -303,7 +348,7 @@ fn places(rule: &Rule, captures: &Bindings, policy: &Policy, words: &BTreeSet<St
     let values = Values { user: user.as_ref(), captures, reserved: if words.is_empty() { &policy.reserved } else { &nothing } };
     let mut found = Vec::new();
     let excepted = rule.except.iter().flat_map(|exception| &exception.repository);
-    for pattern in rule.patterns().iter().chain(excepted) {
+    for pattern in rule.patterns().iter().chain(excepted).take_while(|_| left.spend(1)) {
         let told = pattern.filled(&values).map_or_else(|| pattern.to_string(), |filled| tidy(&filled.to_string()));
         found.extend(pattern.examples(&values).into_iter().map(|name| Place { resource: Resource::Repository(name), told: told.clone() }));
     }

@@ -1,7 +1,11 @@
 //! People made up from the words of rules: for each way in which a rule names somebody, one who is just that.
 
+mod budget;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub(super) use budget::Budget;
 
 use super::binding::Bindings;
 use super::piece::{Piece, shown};

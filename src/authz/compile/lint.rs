@@ -52,7 +52,7 @@ pub(super) fn rules(rules: &[Rule], compiler: &mut Compiler<'_>) {
     overlap::check(rules, compiler);
 }
 
-/// What rules without conditions allow or deny to everybody, by pattern.
+/// What rules without conditions allow or deny to everybody, by pattern; one that holds `{user}` is another for each.
 #[derive(Default)]
 struct Everybody<'a> {
     allowed: HashMap<&'a Pattern, ActionSet>,
@@ -71,7 +71,7 @@ impl<'a> Everybody<'a> {
                 EffectKind::Allow => (&mut everybody.allowed, &mut everybody.allowed_everywhere),
                 EffectKind::Deny => (&mut everybody.denied, &mut everybody.denied_everywhere),
             };
-            for pattern in rule.patterns() {
+            for pattern in rule.patterns().iter().filter(|pattern| pattern.captures().next().is_none()) {
                 *by_pattern.entry(pattern).or_default() |= rule.effect.actions;
                 if pattern.is_everything() {
                     *everywhere |= rule.effect.actions;
@@ -218,5 +218,29 @@ fn unused_captures(rule: &Rule, compiler: &mut Compiler<'_>) {
             format!("`{{{name}}}` is captured and used nowhere"),
             "write `*`, which also takes what could stand in no repository name",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::authz::cases::example_realms;
+    use crate::authz::policy::Policy;
+    use crate::source::SourceFile;
+
+    fn warnings(rules: &str) -> String {
+        let text = format!("version: 1\nrealm: corp\nreserved: []\nrules:\n{rules}");
+        Policy::compile(&SourceFile::new("rules.yaml", text), &example_realms()).unwrap().1.to_string()
+    }
+
+    /// For anyone `{user}` is a person of the rules' own realm, for robots it is a robot.
+    #[test]
+    fn a_personal_place_is_not_the_same_for_everybody() {
+        let robots = "  - {to: {realm: robots}, allow: pull, repository: \"users/{user}/**\"}\n";
+        for effect in ["allow: viewer", "deny: all"] {
+            let told = warnings(&format!("  - {{to: anyone, {effect}, repository: \"users/{{user}}/**\"}}\n{robots}"));
+            assert!(!told.contains("to everybody what it allows"), "{told}");
+            let told = warnings(&format!("  - {{to: anyone, {effect}, repository: \"**\"}}\n{robots}"));
+            assert!(told.contains("to everybody what it allows"), "{told}");
+        }
     }
 }

@@ -90,6 +90,8 @@ impl Compiler<'_> {
             Some(Ok(capture)) if &*capture == USER => {
                 self.error(word.place, "`{user}` is the name of who asks and no role", "write a role or an action");
             }
+            // A word that stands there twice says nothing more.
+            Some(Ok(capture)) if effect.roles.contains(&capture) => {}
             Some(Ok(capture)) => effect.roles.push(capture),
             Some(Err(error)) => self.pattern(word, &error),
             None => match (self.meaning(&word.value), kind) {

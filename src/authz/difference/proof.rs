@@ -12,6 +12,9 @@ use crate::registry::Action;
 
 /// So many alternatives of a rule are taken apart; one with more is not proven.
 const MOST: usize = 4096;
+/// So many parts of a rule are told apart, and so many of all rules of a side; what is beyond proves nothing.
+const MOST_ATOMS: usize = 100_000;
+const MOST_KNOWN: usize = 500_000;
 
 impl<'a> Comparison<'a> {
     /// Suspects that give nothing new, because every part of them stands on the other side with no more conditions on it:
@@ -31,13 +34,19 @@ impl<'a> Comparison<'a> {
                 !(open && (opens || (shifts && kind == EffectKind::Allow && is_ambiguous(rule)))) && !(shifts && excepts_openly(rule))
             };
             let mut known: HashMap<Atom, Vec<&Rule>> = HashMap::new();
+            let mut count = 0;
             for rule in other.rules.iter().filter(|rule| rule.kind == kind) {
-                for atom in self.atoms(rule, other).unwrap_or_default() {
+                let atoms = self.atoms(rule, other).unwrap_or_default();
+                count += atoms.len();
+                if count > MOST_KNOWN {
+                    break;
+                }
+                for atom in atoms {
                     known.entry(atom).or_default().push(rule);
                 }
             }
             let stands = |atom: Atom, rule: &Rule| {
-                let wider = atom.wider();
+                let wider = atom.wider(kind == EffectKind::Allow && is_ambiguous(rule));
                 std::iter::once(atom)
                     .chain(wider)
                     .any(|atom| known.get(&atom).is_some_and(|others| others.iter().any(|other| is_no_narrower(other, rule))))
@@ -57,14 +66,23 @@ impl<'a> Comparison<'a> {
         let whom: Vec<String> = match &rule.to {
             who @ (Who::Anyone | Who::Authenticated) => vec![format!("{who:?}")],
             Who::Any(choices) => {
-                let single = choices.iter().map(|choice| single_choices(choice)).collect::<Option<Vec<_>>>()?;
-                single.into_iter().flatten().map(|choice| format!("{choice:?}")).collect()
+                let mut single = Vec::new();
+                for choice in choices {
+                    single.extend(single_choices(choice)?.into_iter().map(|choice| format!("{choice:?}")));
+                    if single.len() > MOST_ATOMS {
+                        return None;
+                    }
+                }
+                single
             }
         };
         let places: Vec<String> = match &rule.target {
             Target::Catalog => vec![CATALOG.to_owned()],
             Target::Repositories(patterns) => patterns.iter().map(ToString::to_string).collect(),
         };
+        if whom.len() * places.len() > MOST_ATOMS {
+            return None;
+        }
         let effect = (!rule.effect.roles.is_empty()).then_some(&rule.effect);
         let around = if self.around.leave_meanings_alone(self.old, self.new) { String::new() } else { self.around.around(rule, policy) };
         let meaning = format!("{effect:?} {around}");
@@ -93,11 +111,23 @@ struct Atom {
 }
 
 impl Atom {
-    /// The same for anyone, everywhere, and for anyone everywhere.
-    fn wider(&self) -> Vec<Self> {
+    /// The same for anyone, everywhere, and for anyone everywhere, as far as that covers it.
+    fn wider(&self, ambiguous: bool) -> Vec<Self> {
         let anyone = Self { who: format!("{:?}", Who::Anyone), ..self.clone() };
         let everywhere = |atom: &Self| Self { place: "**".to_owned(), ..atom.clone() };
-        if self.place == CATALOG { vec![anyone] } else { vec![everywhere(self), everywhere(&anyone), anyone] }
+        let mut wider = Vec::new();
+        if self.place != CATALOG {
+            wider.push(everywhere(&anyone));
+            // A name with several ways to be split gives nothing at `**`, and may have one way alone that is valid elsewhere.
+            if !ambiguous {
+                wider.push(everywhere(self));
+            }
+        }
+        // For anyone `{user}` is a person of the rules' own realm, for those of a named one it is they.
+        if !self.place.contains("{user}") || self.who == format!("{:?}", Who::Authenticated) {
+            wider.push(anyone);
+        }
+        wider
     }
 }
 
@@ -117,6 +147,9 @@ fn is_ambiguous(rule: &Rule) -> bool {
 /// Maps with several users or groups, as maps with one each; `None` where there are too many.
 fn single_choices(choice: &[Conditions]) -> Option<Vec<Vec<Conditions>>> {
     choice.iter().try_fold(vec![Vec::new()], |some, conditions| {
+        if some.len() * conditions.users.len().max(1) * conditions.groups.len().max(1) > MOST {
+            return None;
+        }
         let users: Vec<Vec<_>> =
             if conditions.users.is_empty() { vec![Vec::new()] } else { conditions.users.iter().map(|user| vec![user.clone()]).collect() };
         let groups: Vec<Vec<_>> = if conditions.groups.is_empty() {
@@ -128,9 +161,6 @@ fn single_choices(choice: &[Conditions]) -> Option<Vec<Vec<Conditions>>> {
             groups.iter().map(move |groups| Conditions { users: users.clone(), groups: groups.clone(), ..conditions.clone() })
         });
         let singles: Vec<Conditions> = singles.collect();
-        if some.len() * singles.len() > MOST {
-            return None;
-        }
         let both = some.iter().flat_map(|before| singles.iter().map(move |one| before.iter().cloned().chain([one.clone()]).collect()));
         Some(both.collect())
     })

@@ -288,3 +288,44 @@ fn lives_do_not_count() {
     let with = |ttl: &str| ops("{group: a}", &format!(", ttl: {{push: {ttl}}}"));
     assert!(Difference::between(&policy(&with("5m")), &policy(&with("10m"))).is_empty());
 }
+
+#[test]
+fn products_of_a_rule_take_neither_all_time_nor_all_memory() {
+    // The same word again says nothing more.
+    let again = vec!["\"{r}\""; 18].join(", ");
+    let rule = format!("  - {{to: {{group: \"x_{{r}}\"}}, allow: [{again}], repository: x}}\n");
+    widens_one_way(&rule, &format!("{rule}  - {{to: {{group: web}}, allow: pull, repository: x}}\n"));
+    widens(WEB, &format!("{WEB}{rule}"));
+    // Many words are not tried out, and unclear.
+    let each = |start: &str, end: &str| (0..18).map(|number| format!("{start}{{r{number}}}{end}")).collect::<Vec<_>>();
+    let (group, roles) = (each("", "").join("_"), each("\"", "\"").join(", "));
+    let many = format!("  - {{name: many, to: {{group: \"{group}\"}}, allow: [{roles}], repository: x}}\n");
+    let found = Difference::between(&policy(WEB), &policy(&format!("{WEB}{many}")));
+    assert_eq!(found.unclear.len(), 1, "{found:?}");
+    // Long lists by long lists.
+    let list = |word: &str| (0..3_000).map(|number| format!("{word}{number}")).collect::<Vec<_>>().join(", ");
+    let wide = format!("  - {{to: {{user: [{}], group: [{}]}}, allow: pull, repository: [{}]}}\n", list("u"), list("g"), list("r"));
+    assert!(Difference::between(&policy(WEB), &policy(&format!("{WEB}{wide}"))).widens());
+}
+
+/// For anyone `{user}` means people of the rules' own realm alone.
+#[test]
+fn a_personal_place_of_another_realm_is_no_part_of_that_of_anyone() {
+    let home = "  - {to: anyone, allow: owner, repository: \"users/{user}/**\"}\n";
+    let robots = "  - {name: robots, to: {realm: robots}, allow: owner, repository: \"users/{user}/**\"}\n";
+    widens(home, &format!("{home}{robots}"));
+    let all = "  - {to: {realm: robots}, allow: owner, repository: \"**\"}\n";
+    let deny = |to: &str| format!("{all}  - {{name: shut, to: {to}, deny: [push], repository: \"users/{{user}}/**\"}}\n");
+    widens(&deny("{realm: robots}"), &deny("anyone"));
+    let own = "  - {to: authenticated, allow: owner, repository: \"users/{user}/**\"}\n";
+    assert!(!Difference::between(&policy(home), &policy(&format!("{home}{own}"))).widens());
+}
+
+/// A name that can be split in two ways gives nothing at `**`, and something where only one of them is valid.
+#[test]
+fn everywhere_is_not_wider_for_a_name_that_may_be_ambiguous() {
+    let at = |place: &str| format!("  - {{to: {{group: \"{{a}}-{{b}}\"}}, allow: [push], repository: \"{place}\"}}\n");
+    let with = |rules: &str| format!("reserved: [x]\nrules:\n{rules}");
+    let everywhere = at("**");
+    widens(&with(&everywhere), &with(&format!("{everywhere}{}", at("{a}/**"))));
+}
