@@ -11,7 +11,7 @@ use super::persona::{Budget, Persona};
 use super::piece::{captures, cut_plain};
 use super::policy::{Context, Policy};
 use super::rule::{Conditions, EffectKind, Exception, Rule, Target, Whose};
-use super::standing::Standing;
+use super::standing::{Doubt, Standing};
 use crate::authn::identity::{Kind, Principal};
 use crate::clock::Timestamp;
 use crate::registry::{Action, ActionSet, RepositoryName, Resource};
@@ -130,14 +130,31 @@ impl Policy {
         let context = Context { service, now, source: None };
         let mut reaches: Vec<Reach> = Vec::new();
         for (rule, line) in lines.iter().filter(|(rule, _)| rule.kind == EffectKind::Allow) {
-            let Some(example) = example_of(line.pattern.as_ref()) else { continue };
-            let said = say_about(self, standing.as_ref(), &example, &context, Circumstances::Best);
+            let examples = examples_of(line.pattern.as_ref());
+            let said: Vec<Said<'_>> =
+                examples.iter().map(|example| say_about(self, standing.as_ref(), example, &context, Circumstances::Best)).collect();
             let gives = said
-                .allowed
                 .iter()
+                .flat_map(|said| &said.allowed)
                 .filter(|(_, other)| std::ptr::eq(*other, *rule))
                 .fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions);
-            let everywhere = said.denied.iter().fold(ActionSet::EMPTY, |all, (actions, _)| all | *actions);
+            // What it gives where nothing can be asked for as an example is not known, and told.
+            let gives = if examples.is_empty() && line.doubt != Doubt::Ambiguous { line.actions } else { gives };
+            // A deny takes all of it only where one pattern of it covers every example.
+            let covers_all = |deny: &Rule, pattern: Option<&Pattern>| {
+                let covers = |place: &Resource| match (pattern, place) {
+                    (Some(pattern), Resource::Repository(name)) => pattern.covers(&name.segments().collect::<Vec<_>>(), &self.reserved),
+                    (None, Resource::Catalog) => true,
+                    (Some(_), Resource::Catalog) | (None, Resource::Repository(_)) => false,
+                };
+                !said.is_empty()
+                    && said.iter().all(|said| said.denied.iter().any(|(_, found)| std::ptr::eq(*found, deny)))
+                    && examples.iter().all(covers)
+            };
+            let everywhere = lines
+                .iter()
+                .filter(|(deny, other)| deny.kind == EffectKind::Deny && covers_all(deny, other.pattern.as_ref()))
+                .fold(ActionSet::EMPTY, |all, (_, other)| all | other.actions);
             let left = (gives & line.actions) - everywhere;
             if left.is_empty() {
                 continue;
@@ -182,8 +199,8 @@ impl Policy {
         circumstances: Circumstances,
     ) -> bool {
         let denied = |pattern| {
-            example_of(pattern).is_some_and(|place| {
-                let said = say_about(self, standing, &place, context, circumstances);
+            examples_of(pattern).iter().any(|place| {
+                let said = say_about(self, standing, place, context, circumstances);
                 said.denied.iter().any(|(_, found)| std::ptr::eq(*found, deny))
             })
         };
@@ -390,11 +407,11 @@ fn touch(one: Option<&Pattern>, other: Option<&Pattern>) -> bool {
     }
 }
 
-/// Something that the pattern covers and few others do.
-fn example_of(pattern: Option<&Pattern>) -> Option<Resource> {
+/// Some of what the pattern covers and few others do, the shortest first.
+fn examples_of(pattern: Option<&Pattern>) -> Vec<Resource> {
     match pattern {
-        None => Some(Resource::Catalog),
-        Some(pattern) => pattern.filled_examples().pop().map(Resource::Repository),
+        None => vec![Resource::Catalog],
+        Some(pattern) => pattern.filled_examples().into_iter().map(Resource::Repository).collect(),
     }
 }
 

@@ -96,3 +96,37 @@ fn too_many_ways_to_try_are_said() {
     assert!(!push(team, &format!("{}/app", "a".repeat(100))).complete);
     assert!(push(team, "web/app").complete);
 }
+
+/// What somebody without credentials can do, with what is taken on a part of it.
+fn public(rules: &str) -> Vec<String> {
+    let reaches = policy(rules).what_can(&Principal::Anonymous, "", Timestamp(0)).into_iter();
+    let less = |less: &[(String, ActionSet, RuleName)]| {
+        less.iter().map(|(place, actions, _)| format!(" less {actions} in {place}")).collect::<Vec<_>>().concat()
+    };
+    reaches.map(|reach| format!("{} {}{}", reach.repository, reach.actions, less(&reach.less))).collect()
+}
+
+#[test]
+fn a_deny_of_a_part_hides_nothing_of_the_rest() {
+    let with = |denied: &str| {
+        public(&format!(
+            "  - {{to: anyone, allow: [pull, push], repository: a/**}}\n  - {{to: anyone, deny: push, repository: [{denied}]}}\n"
+        ))
+    };
+    assert_eq!(with("a/*/*"), ["a/** pull,push less push in a/*/*"]);
+    assert_eq!(with("a/*/**"), ["a/** pull,push less push in a/*/**"]);
+    assert_eq!(with("a"), ["a/** pull,push less push in a"]);
+    assert_eq!(with("a, a/*, a/*/*"), ["a/** pull,push less push in a less push in a/* less push in a/*/*"]);
+    assert_eq!(with("a/**"), ["a/** pull"]);
+    assert_eq!(with("\"**\""), ["a/** pull"]);
+}
+
+#[test]
+fn an_allow_of_which_no_example_can_be_made_is_listed() {
+    let long = format!("{}/**", vec!["a".repeat(60); 4].join("/"));
+    let told = public(&format!(
+        "  - {{to: anyone, allow: pull, repository: \"{}*\"}}\n  - {{to: anyone, allow: pull, repository: \"{long}\"}}\n",
+        "b".repeat(254)
+    ));
+    assert_eq!(told, [format!("{}* pull", "b".repeat(254)), format!("{long} pull")]);
+}
