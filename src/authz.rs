@@ -41,7 +41,7 @@ pub use dn::group_of_dn;
 pub use environment::{Environment, GroupNames, KnownService, Realm, Realms};
 pub use policy::{Context, Named, Policy, RuleSource};
 pub use policy_test::{Case, Failure, Found, Identities, PolicyTests, Question, Request, Stage, TestedFiles, TestedRules, Who, WhoCan};
-pub use review::{Holder, Reach};
+pub use review::{Holder, Holders, Reach};
 pub use rulebook::{RuleFile, RuleSet, Rulebook};
 pub use schema::schema;
 

@@ -28,6 +28,8 @@ use crate::registry::{Action, PathComponent, Resource};
 const MOST: usize = 2_000_000;
 /// A comparison of two policies counts as so many.
 const COMPARISON: usize = 10;
+/// So many steps are taken to make people up whom one rule or exception means.
+const MOST_PERSONAS: usize = 256;
 /// So many values are tried for the captures of one rule.
 const MOST_CAPTURES: usize = 4_096;
 /// How the catalogue is told.
@@ -207,15 +209,20 @@ impl<'a> Finder<'a> {
         everybody: &[Persona],
         excepting: &[(&Rule, &Policy)],
     ) -> BTreeSet<Persona> {
-        let mut personas: BTreeSet<Persona> = Persona::of_rule(rule, captures, policy).into_iter().collect();
+        let mut personas: BTreeSet<Persona> = Persona::of_rule(rule, captures, policy, &Budget::new(MOST_PERSONAS)).into_iter().collect();
         personas.extend(everybody.iter().cloned());
         let mut passing: Vec<Persona> = Vec::new();
         for (other, policy) in excepting {
-            if !self.left.spend(1 + other.except.len()) {
+            if !self.left.spend(1 + COMPARISON * other.except.len()) {
                 break;
             }
             if share(rule, other) {
-                passing.extend(other.except.iter().flat_map(|exception| Persona::of_choice(&exception.all, captures, policy)));
+                passing.extend(
+                    other
+                        .except
+                        .iter()
+                        .flat_map(|exception| Persona::of_choice(&exception.all, captures, policy, &Budget::new(MOST_PERSONAS))),
+                );
             }
         }
         let pairs = personas.iter().flat_map(|one| passing.iter().map(move |other| (one, other))).take_while(|_| self.left.spend(1));

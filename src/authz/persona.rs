@@ -17,8 +17,6 @@ use crate::source::Period;
 
 /// What stands for a star, and for names that nobody says; hardly the name of anything.
 const MADE_UP: &str = "xq7";
-/// More ways than these to be somebody are cut off.
-const MOST: usize = 64;
 
 /// Somebody of whom nothing is known but what a rule says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,41 +48,87 @@ impl Persona {
         Self { user: Some((name.to_owned(), name.to_owned())), ..Self::default() }
     }
 
-    /// Everybody whom a rule means, where its captures stand for these values.
-    pub(super) fn of_rule(rule: &Rule, captures: &Bindings, policy: &Policy) -> Vec<Self> {
+    /// The same of another realm.
+    pub(super) fn authenticated_in(realm: &Arc<str>) -> Self {
+        Self { realm: Some(Arc::clone(realm)), ..Self::authenticated() }
+    }
+
+    /// Everybody whom a rule means, where its captures stand for these values; as many as the budget lets be made.
+    pub(super) fn of_rule(rule: &Rule, captures: &Bindings, policy: &Policy, budget: &Budget) -> Vec<Self> {
         match &rule.to {
             Who::Anyone => vec![Self::anyone()],
             Who::Authenticated => vec![Self::authenticated()],
-            Who::Any(choices) => choices.iter().flat_map(|choice| Self::of_choice(choice, captures, policy)).collect(),
+            Who::Any(choices) => choices.iter().flat_map(|choice| Self::of_choice(choice, captures, policy, budget)).collect(),
         }
     }
 
     /// Everybody for whom all of these maps hold.
-    pub(super) fn of_choice(choice: &[Conditions], captures: &Bindings, policy: &Policy) -> Vec<Self> {
-        choice.iter().fold(vec![Self::default()], |some, conditions| {
-            let more = Self::of_conditions(conditions, captures, policy);
-            let both = some.iter().flat_map(|one| more.iter().filter_map(|other| one.and(other)));
-            both.take(MOST).collect()
+    pub(super) fn of_choice(choice: &[Conditions], captures: &Bindings, policy: &Policy, budget: &Budget) -> Vec<Self> {
+        let Some((first, others)) = choice.split_first() else { return vec![Self::default()] };
+        others.iter().fold(Self::of_conditions(first, captures, policy, budget), |some, conditions| {
+            let more = Self::of_conditions(conditions, captures, policy, budget);
+            let pairs = some.iter().flat_map(|one| more.iter().map(move |other| (one, other)));
+            pairs.take_while(|_| budget.spend(1)).filter_map(|(one, other)| one.and(other)).collect()
         })
     }
 
-    fn of_conditions(conditions: &Conditions, captures: &Bindings, policy: &Policy) -> Vec<Self> {
-        let (realm, provider) = match &conditions.whose {
-            Whose::Home => (policy.home.clone(), None),
-            Whose::Named { realms, providers } => (realms.first().cloned(), providers.first().cloned()),
+    fn of_conditions(conditions: &Conditions, captures: &Bindings, policy: &Policy, budget: &Budget) -> Vec<Self> {
+        let base = Self { mfa: conditions.mfa, ..Self::default() };
+        let mut some: Vec<Self> = match &conditions.whose {
+            Whose::Home => vec![Self { realm: policy.home.clone(), ..base }],
+            Whose::Named { realms, providers } => {
+                let any = |names: &[Arc<str>]| -> Vec<Option<Arc<str>>> {
+                    if names.is_empty() { vec![None] } else { names.iter().cloned().map(Some).collect() }
+                };
+                let providers = any(providers);
+                let pairs =
+                    any(realms).into_iter().flat_map(|realm| providers.iter().map(move |provider| (realm.clone(), provider.clone())));
+                let pairs =
+                    pairs.take_while(|_| budget.spend(1)).filter(|(realm, provider)| vouches(policy, realm.as_ref(), provider.as_ref()));
+                pairs.map(|(realm, provider)| Self { realm, provider, ..base.clone() }).collect()
+            }
         };
-        let claims = conditions.claims.iter().map(|(claim, values)| (claim.clone(), values.iter().take(1).cloned().collect()));
-        let base = Self { realm, provider, claims: claims.collect(), mfa: conditions.mfa, ..Self::default() };
-        let users: Vec<Option<(String, String)>> = match conditions.users.as_slice() {
-            [] => vec![None],
-            users => users.iter().map(|pieces| Some((named(pieces, captures), filled(pieces, captures)))).collect(),
-        };
-        let groups: Vec<BTreeMap<String, Group>> = match conditions.groups.as_slice() {
-            [] => vec![BTreeMap::new()],
-            groups => groups.iter().flat_map(|group| group_called(group, captures, conditions.whose == Whose::Home, policy)).collect(),
-        };
-        let pairs = users.iter().flat_map(|user| groups.iter().map(move |groups| (user.clone(), groups.clone())));
-        pairs.take(MOST).map(|(user, groups)| Self { user, groups, ..base.clone() }).collect()
+        for (claim, values) in &conditions.claims {
+            some = times(&some, values, budget, |one, value| {
+                one.claims.insert(claim.clone(), vec![value.clone()]);
+            });
+        }
+        if !conditions.users.is_empty() {
+            some = times(&some, &conditions.users, budget, |one, pieces| {
+                one.user = Some((named(pieces, captures), filled(pieces, captures)));
+            });
+        }
+        if !conditions.groups.is_empty() {
+            let at_home = conditions.whose == Whose::Home;
+            let groups = conditions.groups.iter().take_while(|_| budget.spend(1));
+            let groups: Vec<BTreeMap<String, Group>> = groups.flat_map(|group| group_called(group, captures, at_home, policy)).collect();
+            some = times(&some, &groups, budget, |one, groups| one.groups.clone_from(groups));
+        }
+        some
+    }
+
+    /// The same with each provider of people of its realm, where it has none.
+    pub(super) fn by_provider(&self, policy: &Policy) -> Vec<Self> {
+        if self.anonymous || self.provider.is_some() {
+            return Vec::new();
+        }
+        let realms = &policy.environment.realms.0;
+        let own = self.realm.as_ref().or(policy.home.as_ref());
+        let realm = realms.iter().find(|realm| own.is_none_or(|own| realm.name == *own));
+        let people = realm.into_iter().flat_map(|realm| realm.providers.iter().filter(|provider| !realm.workloads.contains(provider)));
+        people.map(|provider| Self { provider: Some(Arc::clone(provider)), ..self.clone() }).collect()
+    }
+
+    /// Without the values of its claims, and those.
+    pub(super) fn claims_apart(&self) -> (Self, Vec<(String, Vec<String>)>) {
+        let claims = self.claims.iter().map(|(name, values)| (name.clone(), values.clone())).collect();
+        let names = self.claims.keys().map(|name| (name.clone(), Vec::new())).collect();
+        (Self { claims: names, ..self.clone() }, claims)
+    }
+
+    /// With these claims.
+    pub(super) fn with_claims(&self, claims: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        Self { claims: claims.into_iter().collect(), ..self.clone() }
     }
 
     /// Somebody who is both; `None` where nobody can be.
@@ -165,12 +209,30 @@ impl Persona {
         parts.extend(self.provider.iter().map(|provider| format!("provider {provider}")));
         if parts.is_empty() {
             parts.push(match &self.realm {
-                Some(realm) if !self.authenticated => format!("realm {realm}"),
-                Some(_) | None => "authenticated".to_owned(),
+                Some(realm) => format!("realm {realm}"),
+                None => "authenticated".to_owned(),
             });
         }
         parts.join(" and ")
     }
+}
+
+/// Whether a provider may vouch for a realm; where there is no configuration any may.
+fn vouches(policy: &Policy, realm: Option<&Arc<str>>, provider: Option<&Arc<str>>) -> bool {
+    let (Some(realm), Some(provider)) = (realm, provider) else { return true };
+    let known = policy.environment.realms.0.iter().find(|known| known.providers.contains(provider));
+    known.is_none_or(|known| known.name == *realm)
+}
+
+/// Each of them with each of these.
+fn times<T>(some: &[Persona], values: &[T], budget: &Budget, add: impl Fn(&mut Persona, &T)) -> Vec<Persona> {
+    let pairs = some.iter().flat_map(|one| values.iter().map(move |value| (one, value))).take_while(|_| budget.spend(1));
+    let with = |(one, value): (&Persona, &T)| {
+        let mut both = one.clone();
+        add(&mut both, value);
+        both
+    };
+    pairs.map(with).collect()
 }
 
 /// Whether two that say something say the same.

@@ -88,10 +88,7 @@ impl PolicyTests {
                 let decision = policy.decide(&principal, &request.asks, &Context { service, now, source: request.source });
                 Found::Decision { principal, decision }
             }
-            Question::WhoCan(question) => {
-                let holders = policy.who_can(question.action, &question.resource, service, stage.now);
-                Found::Holders(holders.into_iter().map(|holder| holder.who).collect())
-            }
+            Question::WhoCan(question) => Found::Holders(policy.who_can(question.action, &question.resource, service, stage.now)),
         };
         Ok(Failure::of(&self.file, case, policy, found))
     }

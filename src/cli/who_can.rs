@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::explain::rule_json;
 use super::rule_files::{Opened, RuleFiles};
-use super::{DIFFERENT, needing};
+use super::{DIFFERENT, UNAVAILABLE, needing};
 use crate::audit;
 use crate::authz::{Context, Identities, RefusedBy, RuleName};
 use crate::clock::{Clock, Timestamp};
@@ -33,7 +33,8 @@ is listed who can do it when all of that is so. Groups are not taken apart: nobo
   - anonymous
 What is not said of them, as a claim, a second factor or their address, is not known and never helps.
 
-Exit codes: 0 somebody can, 1 nobody can, 2 bad usage, configuration, rules or identities.";
+Exit codes: 0 somebody can, 1 nobody can, 2 bad usage, configuration, rules or identities, 3 not all could be
+found: the rules leave too many ways to try.";
 
 /// List who may do something, and under which conditions.
 #[derive(Clone, Debug, Args)]
@@ -71,12 +72,14 @@ fn who_can(args: &WhoCanArgs, clock: &Clock, out: &mut dyn Write, talk: &mut dyn
     let now = clock.now();
     let (action, resource) = question(&args.action, args.repository.as_deref())?;
     let opened = args.files.open(now, talk)?;
+    let mut complete = true;
     let lines: Vec<Line> = if let Some(path) = &args.identities {
         let identities = Identities::parse(&SourceFile::load(path).map_err(Diagnostics::from)?)?;
         of_these(&identities, action, &resource, &opened, now, talk)?
     } else {
-        let holders = opened.policy.who_can(action, &resource, &opened.service, now).into_iter();
-        holders.map(|holder| Line { who: holder.who, conditions: holder.conditions, rules: vec![holder.rule] }).collect()
+        let holders = opened.policy.who_can(action, &resource, &opened.service, now);
+        complete = holders.complete;
+        holders.list.into_iter().map(|holder| Line { who: holder.who, conditions: holder.conditions, rules: vec![holder.rule] }).collect()
     };
     if args.json {
         let holders = lines.iter().map(|line| {
@@ -84,15 +87,20 @@ fn who_can(args: &WhoCanArgs, clock: &Clock, out: &mut dyn Write, talk: &mut dyn
             json!({"who": line.who, "conditions": line.conditions, "rules": rules})
         });
         let question = ResourceScope { resource, actions: action.into() }.to_string();
-        writeln!(out, "{:#}", json!({"question": question, "holders": holders.collect::<Vec<_>>()}))?;
+        writeln!(out, "{:#}", json!({"question": question, "holders": holders.collect::<Vec<_>>(), "complete": complete}))?;
     } else {
         for Line { who, conditions, rules } in &lines {
             let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
             writeln!(out, "{}", audit::escaped(&format!("{who}  by {}{}", rules.join(", "), needing(conditions))))?;
         }
-        if lines.is_empty() {
+        if lines.is_empty() && complete {
             writeln!(out, "nobody")?;
         }
+    }
+    if !complete {
+        writeln!(talk, "warning: this is not everybody: the rules leave too many ways to try")?;
+        writeln!(talk, "hint: `--identities FILE` says of given people and workloads whether they can")?;
+        return Ok(ExitCode::from(UNAVAILABLE));
     }
     Ok(if lines.is_empty() { ExitCode::from(DIFFERENT) } else { ExitCode::SUCCESS })
 }

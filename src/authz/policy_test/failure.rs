@@ -6,6 +6,7 @@ use super::case::{Case, Question, Request};
 use crate::authn::identity::Principal;
 use crate::authz::decision::Decision;
 use crate::authz::policy::Policy;
+use crate::authz::review::Holders;
 use crate::registry::{Action, ActionSet, Resource, ResourceScope};
 use crate::source::{Diagnostic, Place, SourceFile};
 
@@ -35,8 +36,18 @@ pub enum Found {
         /// What came of it.
         decision: Decision,
     },
-    /// To the question who can do something, in words.
-    Holders(Vec<String>),
+    /// To the question who can do something.
+    Holders(Holders),
+}
+
+impl Found {
+    /// Whether more might be said.
+    const fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Decision { .. } => false,
+            Self::Holders(holders) => !holders.complete,
+        }
+    }
 }
 
 impl<'a> Failure<'a> {
@@ -45,14 +56,14 @@ impl<'a> Failure<'a> {
         let (missing, excess) = match (&case.question, &found) {
             (Question::Request(request), Found::Decision { decision, .. }) => request.differences(decision),
             (Question::WhoCan(question), Found::Holders(holders)) => {
-                let holders: BTreeSet<String> = holders.iter().cloned().collect();
+                let holders: BTreeSet<String> = holders.list.iter().map(|holder| holder.who.clone()).collect();
                 let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();
                 (only(&question.is.value, &holders), only(&holders, &question.is.value))
             }
             (Question::Request(_), Found::Holders(_)) | (Question::WhoCan(_), Found::Decision { .. }) => return None,
         };
         let same = missing.is_empty() && excess.is_empty();
-        (!same).then_some(Self { file, case, policy, found, missing, excess })
+        (!same || found.is_incomplete()).then_some(Self { file, case, policy, found, missing, excess })
     }
 
     /// The file of the case.
@@ -64,7 +75,8 @@ impl<'a> Failure<'a> {
     pub fn difference(&self) -> String {
         let part = |word: &str, list: &[String]| (!list.is_empty()).then(|| format!("{word}: {}", list.join(", ")));
         let parts = [part("missing", &self.missing), part("too much", &self.excess)];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+        let incomplete = self.found.is_incomplete().then(|| "who can is not all known: the rules leave too many ways to try".to_owned());
+        parts.into_iter().flatten().chain(incomplete).collect::<Vec<_>>().join("; ")
     }
 
     /// An error at the expectation, for logs and for whoever loads the rules.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::authz::cases::example_realms;
+use crate::authz::decision::RuleName;
+use crate::authz::review::{Holder, Holders};
 
 const RULES: &str = r#"
 version: 1
@@ -164,9 +166,16 @@ hint: correct the rules or the test; `narrows test rules.test.yaml` says which r
 /// How a `who_can` case comes out where these can.
 #[track_caller]
 fn check_holders(is: &str, holders: &[&str], expected: &str) {
+    check_list(is, holders, true, expected);
+}
+
+#[track_caller]
+fn check_list(is: &str, holders: &[&str], complete: bool, expected: &str) {
     let tests = parsed(&format!("- {{who_can: push prod/app, is: {is}}}\n"));
     let policy = policy(&Realms::default());
-    let found = Found::Holders(holders.iter().map(ToString::to_string).collect());
+    let rule = RuleName { name: "r".into(), file: "rules.yaml".into(), line: 1 };
+    let holder = |who: &&str| Holder { who: who.to_string(), conditions: Vec::new(), rule: rule.clone() };
+    let found = Found::Holders(Holders { list: holders.iter().map(holder).collect(), complete });
     let failure = Failure::of(tests.file(), &tests.cases()[0], &policy, found);
     assert_eq!(failure.map_or_else(|| "holds".to_owned(), |failure| failure.difference()), expected, "{is}");
 }
@@ -177,6 +186,7 @@ fn holders_compare_as_sets_of_words() {
     check_holders("nobody", &["anyone"], "too much: anyone");
     check_holders("group releasers", &["group releasers"], "holds");
     check_holders("[user robots/breakglass, group releasers]", &["group releasers", "user robots/breakglass"], "holds");
+    check_list("anyone", &["anyone"], false, "who can is not all known: the rules leave too many ways to try");
     check_holders("[group a, provider github]", &["group a", "group b"], "missing: provider github; too much: group b");
 }
 

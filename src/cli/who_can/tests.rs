@@ -47,12 +47,16 @@ struct Command {
 }
 
 fn run(identities: &str, words: &[&str]) -> anyhow::Result<(String, String, ExitCode)> {
+    run_with(RULES, identities, words)
+}
+
+fn run_with(rules: &str, identities: &str, words: &[&str]) -> anyhow::Result<(String, String, ExitCode)> {
     let folder = tempfile::tempdir()?;
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).map(|()| path.display().to_string())
     };
-    let rules = write("rules.yaml", RULES)?;
+    let rules = write("rules.yaml", rules)?;
     let people = write("people.yaml", identities)?;
     let more: &[&str] = if identities.is_empty() { &[] } else { &["--identities", &people] };
     let args = Command::try_parse_from([&["who-can"], words, &["--rules", &rules], more].concat())?.args;
@@ -123,7 +127,19 @@ fn a_machine_reads_one_object() {
     assert_eq!(read.pointer_mut("/holders/0/rules/0/file").unwrap().take(), "rules.yaml");
     let rule = json!({"name": "teams", "file": null, "line": 20});
     let holders = json!([{"who": "group registry-web", "conditions": [], "rules": [rule]}]);
-    assert_eq!((read, code), (json!({"question": "repository:web/app:pull", "holders": holders}), ExitCode::SUCCESS));
+    assert_eq!((read, code), (json!({"question": "repository:web/app:pull", "holders": holders, "complete": true}), ExitCode::SUCCESS));
+}
+
+#[test]
+fn a_list_that_is_not_complete_says_so() {
+    let rules =
+        "version: 1\nrealm: corp\nreserved: []\nrules:\n  - {to: {group: \"g-{team}\"}, allow: pull, repository: \"*{team}/app\"}\n";
+    let long = format!("{}/app", "a".repeat(100));
+    let (out, talk, code) = run_with(rules, "", &["pull", &long]).unwrap();
+    assert!(talk.contains("warning: this is not everybody"), "{talk}");
+    assert_eq!((out.as_str(), code), ("", ExitCode::from(UNAVAILABLE)));
+    let (out, _, code) = run_with(rules, "", &["pull", &long, "--json"]).unwrap();
+    assert!(out.contains("\"complete\": false") && code == ExitCode::from(UNAVAILABLE), "{out}");
 }
 
 #[test]
