@@ -287,7 +287,7 @@ impl Judgement {
             Self { to: Truth::Unknown, .. } if hit.line.doubt == Doubt::Unreadable => {
                 Some("whether it means one of the groups is not known")
             }
-            Self { to: Truth::Unknown, .. } => Some("a claim or the second factor is not known"),
+            Self { to: Truth::Unknown, .. } => Some("a claim, the second factor or the DN of a group is not known"),
             Self { when: Truth::Unknown, .. } => Some("the client's address is not known"),
             Self { except: Truth::Unknown, .. } => Some("whether an exception holds is not known"),
             Self { .. } => None,
