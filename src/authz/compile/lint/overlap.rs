@@ -25,7 +25,8 @@ pub(super) fn check(rules: &[Rule], compiler: &mut Compiler<'_>) {
     for rule in allows() {
         for pattern in rule.patterns().iter().filter(|pattern| pattern.captures().next().is_some()) {
             let owners = owners(rule, pattern);
-            match places.get(&pattern.loosened().to_string()) {
+            let place = pattern.loosened().to_string();
+            match places.get(&place) {
                 Some((others, other)) if *others != owners && writes(rule, other) => {
                     let message = format!("{} and {} may own the same namespace `{pattern}`", described(&owners), described(others));
                     let hint = format!(
@@ -37,7 +38,7 @@ pub(super) fn check(rules: &[Rule], compiler: &mut Compiler<'_>) {
                 }
                 Some(_) => {}
                 None => {
-                    places.insert(pattern.loosened().to_string(), (owners, rule));
+                    places.insert(place, (owners, rule));
                 }
             }
         }
