@@ -1,5 +1,6 @@
 //! Who asks: credentials, providers, identities. Knows no scopes, tokens or HTTP.
 
+pub mod attempt;
 pub mod authenticator;
 mod cache;
 pub mod credentials;

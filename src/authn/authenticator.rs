@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::attempt::Attempt;
 pub use super::cache::Freshness;
 use super::cache::{Answer, CredentialCache, LookUp, Refused};
 use super::credentials::Credentials;
@@ -165,15 +166,23 @@ fn ask(
     circumstances: &Circumstances,
 ) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
+    let attempt = Attempt::default();
     async move {
         for asked in route {
-            match asked.provider.verify(&username, &password, &circumstances).await? {
+            match asked.provider.verify(&username, &password, &circumstances, &attempt).await? {
                 Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
                     let provider = Some(Arc::clone(&asked.names.provider));
                     return Ok(Answer::Refused(Refused { provider, rejection: Some(rejection) }));
                 }
                 Verdict::NotMine => {}
+                Verdict::Throttled(throttled) => {
+                    return Err(Unavailable {
+                        provider: asked.names.provider.to_string(),
+                        reason: "too many wrong passwords".to_owned(),
+                        retry_after: throttled.retry_after,
+                    });
+                }
             }
         }
         Ok(Answer::Refused(Refused { provider: None, rejection: None }))

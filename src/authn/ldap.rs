@@ -2,7 +2,7 @@
 //!
 //! - `settings`: the configuration's keys
 //! - `wire`, `frame`, `ber`, `tls`, `endpoint`: the way there
-//! - `connection`: one bind, one search; `service`: the service account's
+//! - `connection`: one bind, one search; `service`: the service account's; `session`: those of one request
 //! - `template`, `dn`: filters and names, escaped by their types
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
 //! - `entry`, `person`, `groups`: what an entry says of somebody
@@ -21,6 +21,7 @@ mod groups;
 mod person;
 mod probe;
 mod service;
+mod session;
 mod settings;
 mod state;
 mod template;
@@ -42,6 +43,7 @@ use self::person::IdAttribute;
 use self::service::ServiceLogin;
 use self::template::FilterTemplate;
 use self::trouble::Trouble;
+use super::attempt::Attempt;
 use super::identity::Identity;
 use super::provider::{Health, Names, ProbeStep};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
@@ -78,7 +80,13 @@ impl Directory {
 
     /// Whether this name and password are right, and whose they are. A rejection other than `WrongPassword` and
     /// `Ambiguous` is returned only where the password was proven right.
-    pub async fn verify(&self, username: &str, password: &SecretString, circumstances: &Circumstances) -> Result<Verdict, Unavailable> {
+    pub async fn verify(
+        &self,
+        username: &str,
+        password: &SecretString,
+        circumstances: &Circumstances,
+        attempt: &Attempt,
+    ) -> Result<Verdict, Unavailable> {
         let secret = password.expose_secret();
         // An empty password is an anonymous bind to a directory, which succeeds for every name.
         if secret.is_empty() || secret.contains('\0') {
@@ -87,7 +95,7 @@ impl Directory {
         if !may_be_a_name(username) {
             return Ok(Verdict::NotMine);
         }
-        self.answered(self.verified(username, password, circumstances.deadline).await)
+        self.answered(self.verified(username, password, attempt, circumstances.deadline).await)
     }
 
     /// How somebody who was verified earlier stands now, found by the stable id.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::attempt::Attempt;
 use super::identity::Identity;
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap};
@@ -26,10 +27,11 @@ impl Provider {
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         match self {
             Self::File(users) => users.verify(username, password, circumstances).await,
-            Self::Ldap(directory) => directory.verify(username, password, circumstances).await,
+            Self::Ldap(directory) => directory.verify(username, password, circumstances, attempt).await,
         }
     }
 

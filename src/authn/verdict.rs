@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::attempt::Throttled;
 use super::identity::Identity;
 
 /// The circumstances of one look-up.
@@ -28,7 +29,6 @@ impl std::fmt::Debug for Renewal {
 
 /// The answer to a name and a password.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a look-up and taken apart at once")]
 pub enum Verdict {
     /// The password is right and the account may be used.
     Authenticated(Identity, Option<Renewal>),
@@ -36,6 +36,8 @@ pub enum Verdict {
     Rejected(Rejection),
     /// No such user; the next provider is asked.
     NotMine,
+    /// The account's share of binds is used up, so nobody was asked about the password.
+    Throttled(Throttled),
 }
 
 /// Why a known user is refused.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use narrows::authn::attempt::Attempt;
 use narrows::authn::identity::Identity;
 use narrows::authn::ldap::{Directory, LdapSettings};
 use narrows::authn::provider::Names;
@@ -57,7 +58,7 @@ fn soon() -> Circumstances {
 }
 
 async fn verify(directory: &Directory, username: &str, password: &str) -> Result<Verdict, Unavailable> {
-    directory.verify(username, &SecretString::from(password.to_owned()), &soon()).await
+    directory.verify(username, &SecretString::from(password.to_owned()), &soon(), &Attempt::default()).await
 }
 
 /// The verdict as a word.
@@ -66,6 +67,7 @@ async fn word(directory: &Directory, username: &str, password: &str) -> String {
         Ok(Verdict::Authenticated(identity, _)) => format!("authenticated {}", identity.username),
         Ok(Verdict::Rejected(rejection)) => rejection.as_str().to_owned(),
         Ok(Verdict::NotMine) => "not mine".to_owned(),
+        Ok(Verdict::Throttled(_)) => "throttled".to_owned(),
         Err(unavailable) => format!("unavailable: {}", unavailable.reason),
     }
 }

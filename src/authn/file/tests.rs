@@ -60,13 +60,14 @@ async fn verdict(users: &Users, username: &str, password: &str) -> String {
         Verdict::Authenticated(_, Some(_)) => "a renewal".to_owned(),
         Verdict::Rejected(rejection) => rejection.as_str().to_owned(),
         Verdict::NotMine => "not mine".to_owned(),
+        Verdict::Throttled(_) => "throttled".to_owned(),
     }
 }
 
 async fn identity(users: &Users, username: &str, password: &str) -> Identity {
     match users.verify(username, &SecretString::from(password), &from(None)).await.unwrap() {
         Verdict::Authenticated(identity, _) => identity,
-        other @ (Verdict::Rejected(_) | Verdict::NotMine) => panic!("{other:?}"),
+        other @ (Verdict::Rejected(_) | Verdict::NotMine | Verdict::Throttled(_)) => panic!("{other:?}"),
     }
 }
 

@@ -10,9 +10,11 @@ use super::answer::Proof;
 use super::connection::{Connection, Search};
 use super::dn::Dn;
 use super::entry::Entry;
+use super::session::Session;
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
 use super::{person, state};
+use crate::authn::attempt::{Account, Attempt, Bound};
 use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, SecondFactor};
 use crate::authn::verdict::{Rejection, Standing, Verdict};
 use crate::clock::Timestamp;
@@ -25,9 +27,15 @@ enum Found {
 }
 
 impl Directory {
-    pub(super) async fn verified(&self, username: &str, password: &SecretString, deadline: Instant) -> Result<Verdict, Trouble> {
-        let service = self.service(deadline).await?;
-        let entry = match self.search_person(&self.filter.fill(&FilterValue::text(username)), &service, deadline).await? {
+    pub(super) async fn verified(
+        &self,
+        username: &str,
+        password: &SecretString,
+        attempt: &Attempt,
+        deadline: Instant,
+    ) -> Result<Verdict, Trouble> {
+        let session = self.session(deadline).await?;
+        let entry = match self.search_person(&self.filter.fill(&FilterValue::text(username)), &session).await? {
             Found::Nobody => return Ok(Verdict::NotMine),
             Found::Several => {
                 tracing::error!(provider = %self.names.provider, "a name matches more than one entry; nobody is let in by it");
@@ -35,25 +43,47 @@ impl Directory {
             }
             Found::One(entry) => entry,
         };
-        // A connection of its own: a bind changes who the searches of a connection run as.
-        let mut own = Connection::open(&self.link, deadline).await?;
-        if let Proof::Refused { rejection, detail } = own.bind(&entry.dn, password, deadline).await? {
-            tracing::info!(provider = %self.names.provider, rejection = rejection.as_str(), detail, "the directory refused a password");
-            return Ok(Verdict::Rejected(rejection));
+        let (id, marker) = (self.entry_id(&entry)?, person::marker(&entry)?);
+        let account = Account { id: &id, marker: marker.as_ref() };
+        if let Some(refused) = self.proven(&session, &account, &entry.dn, password, attempt).await? {
+            return Ok(refused);
         }
-        drop(own);
         let now = self.clock.now();
         if let Some(rejection) = state::refusal(&entry, now)? {
             return Ok(Verdict::Rejected(rejection));
         }
-        let identity = self.identity(&entry, now, Method::Password, &service, deadline).await?;
+        let identity = self.identity(&entry, now, Method::Password, &session).await?;
         Ok(Verdict::Authenticated(identity, None))
+    }
+
+    /// Binds as an account, unless its share of binds is used up; `None` where the password is right and may be used.
+    async fn proven(
+        &self,
+        session: &Session<'_>,
+        account: &Account<'_>,
+        dn: &str,
+        password: &SecretString,
+        attempt: &Attempt,
+    ) -> Result<Option<Verdict>, Trouble> {
+        if let Err(throttled) = attempt.may_bind(account).await {
+            return Ok(Some(Verdict::Throttled(throttled)));
+        }
+        let proof = session.bind(dn, password).await;
+        let bound = match &proof {
+            Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
+            Ok(Proof::Proven | Proof::Refused { .. }) => Bound::Proven,
+            Err(_) => Bound::Unknown,
+        };
+        attempt.bound(account, bound).await;
+        let Proof::Refused { rejection, detail } = proof? else { return Ok(None) };
+        tracing::info!(provider = %self.names.provider, rejection = rejection.as_str(), detail, "the directory refused a password");
+        Ok(Some(Verdict::Rejected(rejection)))
     }
 
     pub(super) async fn standing(&self, identity: &Identity, deadline: Instant) -> Result<Standing, Trouble> {
         let Some(by_id) = self.id.filter(&identity.id) else { return Ok(Standing::Ended("gone")) };
-        let service = self.service(deadline).await?;
-        let entry = match self.search_person(&by_id.and(&self.filter.any_name()), &service, deadline).await? {
+        let session = self.session(deadline).await?;
+        let entry = match self.search_person(&by_id.and(&self.filter.any_name()), &session).await? {
             Found::Nobody => return Ok(Standing::Ended("gone")),
             Found::Several => return Err(Trouble::new("entry", format!("several have the same `{}`", self.id.name()))),
             Found::One(entry) => entry,
@@ -69,41 +99,41 @@ impl Directory {
         if person::marker(&entry)? != identity.marker {
             return Ok(Standing::Ended("password_changed"));
         }
-        Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, &service, deadline).await?))
+        Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, &session).await?))
     }
 
     pub(super) async fn found(&self, username: &str, deadline: Instant) -> Result<Option<Identity>, Trouble> {
-        let service = self.service(deadline).await?;
-        match self.search_person(&self.filter.fill(&FilterValue::text(username)), &service, deadline).await? {
+        let session = self.session(deadline).await?;
+        match self.search_person(&self.filter.fill(&FilterValue::text(username)), &session).await? {
             Found::Nobody => Ok(None),
             Found::Several => Err(Trouble::new("entry", "the name matches more than one")),
             Found::One(entry) => {
-                let identity = self.identity(&entry, self.clock.now(), Method::Password, &service, deadline).await?;
+                let identity = self.identity(&entry, self.clock.now(), Method::Password, &session).await?;
                 Ok(Some(identity))
             }
         }
     }
 
     pub(super) async fn group_exists(&self, group: &str, deadline: Instant) -> Result<bool, Trouble> {
-        let service = self.service(deadline).await?;
-        self.groups.exists(group, &service, deadline).await
+        let session = self.session(deadline).await?;
+        self.groups.exists(group, &session).await
     }
 
-    /// A connection that is bound as the service account.
-    pub(super) async fn service(&self, deadline: Instant) -> Result<Connection, Trouble> {
+    /// Over a connection that is bound as the service account.
+    async fn session(&self, deadline: Instant) -> Result<Session<'_>, Trouble> {
         self.service.may_bind()?;
         let mut connection = Connection::open(&self.link, deadline).await?;
         self.service.bind(&mut connection, deadline).await?;
-        Ok(connection)
+        Ok(Session::new(&self.link, connection, deadline))
     }
 
     /// Everybody whom a filter finds below the bases; one entry that two bases reach is one.
-    async fn search_person(&self, filter: &Filter, service: &Connection, deadline: Instant) -> Result<Found, Trouble> {
+    async fn search_person(&self, filter: &Filter, session: &Session<'_>) -> Result<Found, Trouble> {
         let attributes = self.attributes();
         let mut people: Vec<Entry> = Vec::new();
         for (base, base_dn) in &self.bases {
             let search = Search { base, scope: self.scope, filter, attributes: &attributes, at_most: Some(2) };
-            for entry in service.search(&search, deadline).await? {
+            for entry in session.search(&search).await? {
                 let dn: Dn = entry.dn.parse().map_err(|error| Trouble::new("entry", format!("its DN: {error}")))?;
                 if !dn.is_within(base_dn) {
                     return Err(Trouble::new("entry", format!("the directory found it outside of `{base}`")));
@@ -134,21 +164,18 @@ impl Directory {
         attributes
     }
 
-    async fn identity(
-        &self,
-        entry: &Entry,
-        proven: Timestamp,
-        method: Method,
-        service: &Connection,
-        deadline: Instant,
-    ) -> Result<Identity, Trouble> {
+    fn entry_id(&self, entry: &Entry) -> Result<String, Trouble> {
         let no_id = || Trouble::new("entry", format!("the entry has no `{}`: may the service account read it?", self.id.name()));
+        self.id.read(entry)?.ok_or_else(no_id)
+    }
+
+    async fn identity(&self, entry: &Entry, proven: Timestamp, method: Method, session: &Session<'_>) -> Result<Identity, Trouble> {
         Ok(Identity {
             realm: Arc::clone(&self.names.realm),
             provider: Arc::clone(&self.names.provider),
-            id: self.id.read(entry)?.ok_or_else(no_id)?,
+            id: self.entry_id(entry)?,
             username: person::canonical_name(entry, &self.username)?,
-            groups: self.groups.of(entry, service, deadline).await?,
+            groups: self.groups.of(entry, session).await?,
             kind: Kind::Person,
             method,
             proven,

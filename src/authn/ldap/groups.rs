@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ldap3::Scope;
-use tokio::time::Instant;
 
 use super::super::identity::Group;
-use super::connection::{Connection, Search};
+use super::connection::Search;
 use super::dn::Dn;
 use super::entry::Entry;
 use super::person::IdAttribute;
+use super::session::Session;
 use super::settings::{GroupSettings, GroupStrategy};
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
@@ -58,11 +58,11 @@ impl Groups {
     }
 
     /// Every group of an entry, in a fixed order.
-    pub(super) async fn of(&self, entry: &Entry, service: &Connection, deadline: Instant) -> Result<Vec<Group>, Trouble> {
+    pub(super) async fn of(&self, entry: &Entry, session: &Session<'_>) -> Result<Vec<Group>, Trouble> {
         let groups = match self.strategy {
             GroupStrategy::None => BTreeSet::new(),
-            GroupStrategy::Memberof => self.by_member_of(entry, service, deadline).await?,
-            GroupStrategy::Member => self.by_member(entry, service, deadline).await?,
+            GroupStrategy::Memberof => self.by_member_of(entry, session).await?,
+            GroupStrategy::Member => self.by_member(entry, session).await?,
             later @ (GroupStrategy::MemberUid | GroupStrategy::InChain | GroupStrategy::TokenGroups) => {
                 return Err(Trouble::new("groups", format!("`strategy: {}` is not available yet", later.as_str())));
             }
@@ -71,7 +71,7 @@ impl Groups {
     }
 
     /// The names are in the DNs; where they are not, or a filter chooses, each group is looked at.
-    async fn by_member_of(&self, entry: &Entry, service: &Connection, deadline: Instant) -> Result<BTreeSet<Group>, Trouble> {
+    async fn by_member_of(&self, entry: &Entry, session: &Session<'_>) -> Result<BTreeSet<Group>, Trouble> {
         let mut groups = BTreeSet::new();
         let mut unnamed = Vec::new();
         for text in entry.texts(MEMBER_OF)? {
@@ -83,7 +83,7 @@ impl Groups {
                 Some(name) if self.filter.is_none() => {
                     groups.insert(Group { name: name.to_owned(), dn: Some(text.to_owned()), id: None });
                 }
-                Some(_) | None => unnamed.push(self.look_up(text, service, deadline)),
+                Some(_) | None => unnamed.push(self.look_up(text, session)),
             }
         }
         let looked_up: Vec<Option<Group>> = stream::iter(unnamed).buffer_unordered(LOOK_UPS).try_collect().await?;
@@ -91,32 +91,32 @@ impl Groups {
         Ok(groups)
     }
 
-    async fn by_member(&self, entry: &Entry, service: &Connection, deadline: Instant) -> Result<BTreeSet<Group>, Trouble> {
+    async fn by_member(&self, entry: &Entry, session: &Session<'_>) -> Result<BTreeSet<Group>, Trouble> {
         let member = Filter::equals("member", &FilterValue::text(&entry.dn));
         let filter = self.filter.as_ref().map_or_else(|| member.clone(), |filter| member.and(filter));
         let mut groups = BTreeSet::new();
-        for found in self.below_bases(&filter, service, deadline).await? {
+        for found in self.below_bases(&filter, session).await? {
             groups.insert(self.group(&found)?);
         }
         Ok(groups)
     }
 
     /// The group at a DN; `None` where the filter says that it is none. One that cannot be read is trouble.
-    async fn look_up(&self, dn: &str, service: &Connection, deadline: Instant) -> Result<Option<Group>, Trouble> {
+    async fn look_up(&self, dn: &str, session: &Session<'_>) -> Result<Option<Group>, Trouble> {
         let everything = Filter::any();
         let filter = self.filter.as_ref().unwrap_or(&everything);
         let attributes = [self.name.as_str(), self.id.name()];
         let search = Search { base: dn, scope: Scope::Base, filter, attributes: &attributes, at_most: None };
-        let found = service.search(&search, deadline).await?;
+        let found = session.search(&search).await?;
         found.first().map(|entry| self.group(entry)).transpose()
     }
 
-    async fn below_bases(&self, filter: &Filter, service: &Connection, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
+    async fn below_bases(&self, filter: &Filter, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let attributes = [self.name.as_str(), self.id.name()];
         let mut found = Vec::new();
         for (base, _) in &self.bases {
             let search = Search { base, scope: Scope::Subtree, filter, attributes: &attributes, at_most: None };
-            found.extend(service.search(&search, deadline).await?);
+            found.extend(session.search(&search).await?);
         }
         Ok(found)
     }
@@ -132,9 +132,9 @@ impl Groups {
     }
 
     /// Whether a group of this name or DN exists.
-    pub(super) async fn exists(&self, group: &str, service: &Connection, deadline: Instant) -> Result<bool, Trouble> {
+    pub(super) async fn exists(&self, group: &str, session: &Session<'_>) -> Result<bool, Trouble> {
         if is_dn(group) {
-            return match self.look_up(group, service, deadline).await {
+            return match self.look_up(group, session).await {
                 Ok(found) => Ok(found.is_some()),
                 Err(trouble) if trouble.code == Some(32) => Ok(false),
                 Err(trouble) => Err(trouble),
@@ -142,7 +142,7 @@ impl Groups {
         }
         let named = Filter::equals(&self.name, &FilterValue::text(group));
         let filter = self.filter.as_ref().map_or_else(|| named.clone(), |filter| named.and(filter));
-        Ok(!self.below_bases(&filter, service, deadline).await?.is_empty())
+        Ok(!self.below_bases(&filter, session).await?.is_empty())
     }
 
     /// The bases, for the online check.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use narrows::authn::attempt::Attempt;
 use narrows::authn::verdict::Unavailable;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +55,7 @@ async fn ask(server: &str, lines: &[(&str, &str)], conduct: Conduct) -> (Unavail
     let staff = directory_at(folder.path(), &url, lines);
     let started = Instant::now();
     let password = SecretString::from("secret".to_owned());
-    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(2))).await;
+    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(2)), &Attempt::default()).await;
     (verdict.unwrap_err(), started.elapsed())
 }
 
