@@ -5,6 +5,7 @@ pub mod bridge;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;
+pub mod namespace;
 pub mod podman;
 pub mod ports;
 pub mod process;

@@ -10,5 +10,6 @@ mod ldap;
 mod narrowing;
 mod outages;
 mod require;
+mod samba;
 mod slapd;
 mod tidy;
