@@ -2,7 +2,7 @@
 //!
 //! - `settings`: the configuration's keys
 //! - `wire`, `frame`, `ber`, `tls`, `endpoint`: the way there
-//! - `connection`: one bind, one search; `service`: the service account's; `session`: those of one request
+//! - `connection`, `paging`: one bind, one search; `service`: the service account's; `session`: those of one request
 //! - `template`, `dn`: filters and names, escaped by their types
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
 //! - `entry`, `person`, `groups`: what an entry says of somebody
@@ -18,6 +18,7 @@ mod endpoint;
 mod entry;
 mod frame;
 mod groups;
+mod paging;
 mod person;
 mod probe;
 mod service;
