@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn groups_are_those_of_one_entry_at_one_place() {
         assert!(KeptGroups::new(Duration::ZERO).is_none());
-        let kept = KeptGroups::new(Duration::from_secs(60)).unwrap();
+        let kept = KeptGroups::new(Duration::from_mins(1)).unwrap();
         kept.keep("id", "uid=a", &[Group::named("old")]);
         kept.keep("id", "uid=a", &[Group::named("new")]);
         assert_eq!(kept.get("id", "uid=a").as_deref(), Some(&[Group::named("new")][..]));
@@ -62,15 +62,14 @@ mod tests {
 
     #[test]
     fn groups_are_forgotten_in_time() {
-        let kept = KeptGroups::new(Duration::from_millis(1)).unwrap();
+        let kept = KeptGroups::new(Duration::from_nanos(1)).unwrap();
         kept.keep("id", "uid=a", &[]);
-        std::thread::sleep(Duration::from_millis(5));
         assert_eq!(kept.get("id", "uid=a"), None);
     }
 
     #[test]
     fn no_crowd_makes_it_grow() {
-        let kept = KeptGroups::new(Duration::from_secs(60)).unwrap();
+        let kept = KeptGroups::new(Duration::from_mins(1)).unwrap();
         let many: Vec<Group> = (0..1000).map(|number| Group::named(format!("{number:0100}"))).collect();
         for number in 0..1000 {
             kept.keep(&number.to_string(), "uid=a", &many);

@@ -30,7 +30,7 @@ use super::trouble::Trouble;
 pub(super) const MEMBER_OF: &str = "memberOf";
 /// The attribute of `strategy: token_groups`, which only a search of the one entry yields.
 const TOKEN_GROUPS: &str = "tokenGroups";
-/// Active Directory's rule that follows a DN through every chain of groups (LDAP_MATCHING_RULE_IN_CHAIN).
+/// Active Directory's rule that follows a DN through every chain of groups (`LDAP_MATCHING_RULE_IN_CHAIN`).
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 /// So many searches are under way at the same time.

@@ -42,7 +42,7 @@ const LOCKED_FOR_GOOD: &str = "000001010000Z";
 pub(super) struct AccountRules {
     must_change: bool,
     grace: bool,
-    /// Whether the Kerberos password is the directory's as well, as in FreeIPA. Elsewhere it may be another one.
+    /// Whether the Kerberos password is the directory's as well, as in `FreeIPA`. Elsewhere it may be another one.
     kerberos: bool,
 }
 

@@ -30,12 +30,12 @@ pub enum Preset {
     /// `groups.nested.depth` 8.
     #[serde(rename = "rfc2307bis")]
     Rfc2307bis,
-    /// 389 Directory Server with the MemberOf plugin, which writes groups of groups too: `user.filter`
+    /// 389 Directory Server with the `MemberOf` plugin, which writes groups of groups too: `user.filter`
     /// `(&(objectClass=person)(uid={username}))`, `user.username` `uid`, `user.id` `nsUniqueId`; `groups.strategy`
     /// `memberof`, no `groups.filter`, `groups.name` `cn`, `groups.nested.depth` 0.
     #[serde(rename = "389ds")]
     Ds389,
-    /// FreeIPA: `user.filter` `(&(objectClass=posixAccount)(uid={username}))`, `user.username` `uid`, `user.id`
+    /// `FreeIPA`: `user.filter` `(&(objectClass=posixAccount)(uid={username}))`, `user.username` `uid`, `user.id`
     /// `ipaUniqueID`; `groups.strategy` `memberof`, no `groups.filter`, `groups.name` `cn`, `groups.nested.depth` 0. Looks at
     /// `krbPasswordExpiration` and `krbPrincipalExpiration` too.
     #[serde(rename = "freeipa")]
