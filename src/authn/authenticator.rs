@@ -204,8 +204,9 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::Locked => Some("the account is locked: ask your administrator"),
         Rejection::Expired => Some("the account or its password has expired: change the password or ask your administrator"),
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
+        Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
-        Rejection::WrongPassword | Rejection::Ambiguous => None,
+        Rejection::WrongPassword | Rejection::Ambiguous | Rejection::Restricted => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is remembered about credentials: right ones, wrong ones, and those that are being asked for at this moment.
 
 mod flight;
+mod groups;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::settings::CacheSettings;
 use super::verdict::{Rejection, Renewal, Unavailable};
 use crate::metrics;
 use flight::Flights;
+pub(super) use groups::KeptGroups;
 
 /// A name and a password on their way to certain providers, as an HMAC under a key that dies with the process: a copy
 /// of the memory's digests tests no passwords elsewhere, and nobody can choose names that collide.
@@ -67,6 +69,8 @@ impl Refused {
                 | Rejection::Locked
                 | Rejection::Expired
                 | Rejection::MustChange
+                | Rejection::Grace
+                | Rejection::Restricted
                 | Rejection::Ambiguous
                 | Rejection::Source,
             ) => false,

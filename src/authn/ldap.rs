@@ -1,9 +1,11 @@
-//! An LDAP directory: search with a service account, bind as the user, then the account's state and groups.
+//! An LDAP directory: search with a service account, bind as the user (or the other way round), then the account's state and
+//! groups.
 //!
 //! - `settings`: the configuration's keys
 //! - `wire`, `frame`, `ber`, `tls`, `endpoint`: the way there
-//! - `connection`: one bind, one search; `service`: the service account's; `session`: those of one request
-//! - `template`, `dn`: filters and names, escaped by their types
+//! - `connection`, `paging`: one bind, one search; `service`: the service account's; `session`: those of one request
+//! - `template`, `dn_template`, `dn`: filters and names, escaped by their types
+//! - `typed`: what of a typed text is a name
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
 //! - `entry`, `person`, `groups`: what an entry says of somebody
 //! - `directory`: the steps of a verification; `probe`: the same for the online check
@@ -14,10 +16,12 @@ mod build;
 mod connection;
 mod directory;
 mod dn;
+mod dn_template;
 mod endpoint;
 mod entry;
 mod frame;
 mod groups;
+mod paging;
 mod person;
 mod probe;
 mod service;
@@ -27,6 +31,7 @@ mod state;
 mod template;
 mod tls;
 mod trouble;
+mod typed;
 mod wire;
 
 use std::sync::Arc;
@@ -34,21 +39,35 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use settings::{BindMode, GroupStrategy, LdapSettings};
+pub use settings::{BindMode, GroupStrategy, LdapSettings, Preset};
 
 use self::connection::Link;
 use self::dn::Dn;
+use self::dn_template::DnTemplate;
 use self::groups::Groups;
 use self::person::IdAttribute;
 use self::service::ServiceLogin;
+use self::state::AccountRules;
 use self::template::FilterTemplate;
 use self::trouble::Trouble;
+use self::typed::{Strip, may_be_a_name};
 use super::attempt::Attempt;
 use super::identity::Identity;
 use super::provider::{Health, Names, ProbeStep};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
 use crate::clock::Clock;
 use crate::source::{Diagnostics, SourceFile};
+
+/// How a password is proven.
+#[derive(Debug)]
+enum Bind {
+    /// The entry is searched first, and bound by its DN.
+    Search,
+    /// The DN is made of the name, and its entry read afterwards.
+    Template(DnTemplate),
+    /// The name with this suffix is bound, and its entry searched afterwards.
+    Upn(String),
+}
 
 /// One directory, ready to be asked.
 pub struct Directory {
@@ -58,10 +77,13 @@ pub struct Directory {
     /// As written and as compared.
     bases: Vec<(String, Dn)>,
     scope: ldap3::Scope,
+    bind: Bind,
+    strip: Strip,
     filter: FilterTemplate,
     username: String,
     id: IdAttribute,
     groups: Groups,
+    accounts: AccountRules,
     clock: Clock,
     health: ArcSwap<Health>,
 }
@@ -78,8 +100,13 @@ impl Directory {
         build::directory(names, settings, file, clock)
     }
 
-    /// Whether this name and password are right, and whose they are. A rejection other than `WrongPassword` and
-    /// `Ambiguous` is returned only where the password was proven right.
+    /// The name in what somebody typed, without what `user.strip` cuts off: every spelling of it comes to one.
+    pub fn stripped<'a>(&self, typed: &'a str) -> &'a str {
+        self.strip.name(typed)
+    }
+
+    /// Whether this name and password are right, and whose they are. A rejection other than `WrongPassword`, `Ambiguous`
+    /// and `Restricted` is returned only where the password was proven right.
     pub async fn verify(
         &self,
         username: &str,
@@ -92,6 +119,7 @@ impl Directory {
         if secret.is_empty() || secret.contains('\0') {
             return Ok(Verdict::Rejected(Rejection::WrongPassword));
         }
+        let username = self.stripped(username);
         if !may_be_a_name(username) {
             return Ok(Verdict::NotMine);
         }
@@ -126,6 +154,7 @@ impl Directory {
 
     /// The entry of a canonical name, without its password: `explain --lookup`, `check --online`.
     pub async fn find_user(&self, username: &str, circumstances: &Circumstances) -> Result<Option<Identity>, Unavailable> {
+        let username = self.stripped(username);
         if !may_be_a_name(username) {
             return Ok(None);
         }
@@ -160,43 +189,5 @@ impl Directory {
                 Err(trouble.unavailable(&self.names.provider))
             }
         }
-    }
-}
-
-/// Whether a typed text can be anybody's name. Directories ignore spaces around, characters that nobody sees and the width
-/// of letters, so such spellings would be other names of the same account to every counter and cache in front of them.
-fn may_be_a_name(typed: &str) -> bool {
-    let unseen = |c: char| {
-        c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let plain = !typed.chars().any(unseen) && unicode_normalization::is_nfkc(typed);
-    !typed.is_empty() && typed.len() <= 256 && typed.trim() == typed && !typed.contains("  ") && plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spellings_that_directories_ignore_are_nobody() {
-        for name in ["alice", "Alice B", "álice", "a*b(c)", "CORP\\alice", "alice@corp.example"] {
-            assert!(may_be_a_name(name), "{name:?}");
-        }
-        for name in [
-            "",
-            " alice",
-            "alice ",
-            "a  b",
-            "al\u{200b}ice",
-            "al\u{ad}ice",
-            "\u{202e}alice",
-            "al\0ice",
-            "\u{a0}alice",
-            "ａｌｉｃｅ",
-            "a\u{301}lice",
-        ] {
-            assert!(!may_be_a_name(name), "{name:?}");
-        }
-        assert!(!may_be_a_name(&"x".repeat(257)));
     }
 }

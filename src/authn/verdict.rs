@@ -53,6 +53,10 @@ pub enum Rejection {
     Expired,
     /// The password has to be changed first.
     MustChange,
+    /// The password has expired, and the login used up one of the last.
+    Grace,
+    /// Not at this hour or from that computer. Whether the password was right is not said, and soon it may be let in.
+    Restricted,
     /// More than one entry matches the name.
     Ambiguous,
     /// The client's address is not one that this user may come from.
@@ -69,6 +73,8 @@ impl Rejection {
             Self::Locked => "locked",
             Self::Expired => "expired",
             Self::MustChange => "must_change",
+            Self::Grace => "grace",
+            Self::Restricted => "restricted",
             Self::Ambiguous => "ambiguous",
             Self::Source => "source",
         }

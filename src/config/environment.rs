@@ -43,7 +43,7 @@ fn realms(providers: &[ProviderSettings]) -> Realms {
 /// Under which names a provider can know groups.
 fn group_names(kind: ProviderKind<'_>) -> GroupNames {
     match kind {
-        ProviderKind::Ldap(ldap) if ldap.value.groups.strategy.value == GroupStrategy::None => GroupNames::None,
+        ProviderKind::Ldap(ldap) if ldap.value.group_keys().strategy.value == GroupStrategy::None => GroupNames::None,
         ProviderKind::Ldap(_) => GroupNames::Distinguished,
         ProviderKind::File(file) if file.value.htpasswd.is_some() => GroupNames::None,
         ProviderKind::File(_) | ProviderKind::Oidc(_) => GroupNames::Plain,

@@ -1,7 +1,9 @@
 //! The LDAP provider against a real OpenLDAP server, and against servers that misbehave.
 
 mod accounts;
+mod groups;
 mod hostile;
+mod logins;
 mod transport;
 mod verify;
 
@@ -32,6 +34,7 @@ fn directory_at(folder: &Path, server: &str, lines: &[(&str, &str)]) -> Director
         ("service_account", format!("service_account: {{dn: \"{SERVICE_DN}\", password: {{file: service-password}}}}")),
         ("user", "user: {bases: [\"ou=people,dc=example,dc=org\", \"ou=guests,dc=example,dc=org\"]}".to_owned()),
         ("groups", String::new()),
+        ("accounts", String::new()),
         ("timeouts", "timeouts: {connect: 20s, tls: 20s, bind: 20s, search: 20s}".to_owned()),
     ];
     let text: Vec<String> = defaults

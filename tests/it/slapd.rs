@@ -185,6 +185,7 @@ fn configuration(folder: &Path, options: Options) -> String {
         "include /etc/ldap/schema/core.schema\n\
          include /etc/ldap/schema/cosine.schema\n\
          include /etc/ldap/schema/inetorgperson.schema\n\
+         include /etc/ldap/schema/nis.schema\n\
          modulepath /usr/lib/ldap\n\
          moduleload back_mdb\nmoduleload memberof\nmoduleload ppolicy\n\
          pidfile {folder}/slapd.pid\n\
@@ -196,6 +197,8 @@ fn configuration(folder: &Path, options: Options) -> String {
          rootpw {ROOT_PASSWORD}\n\
          directory {folder}/db\n\
          maxsize 67108864\n\
+         dbnosync\n\
+         limits dn.exact=\"{SERVICE_DN}\" size.prtotal=600\n\
          index objectClass,uid,member,entryUUID eq\n\
          access to attrs=userPassword by anonymous auth by * none\n\
          access to * by dn.exact=\"{SERVICE_DN}\" read by anonymous auth by * none\n\
@@ -357,6 +360,14 @@ sn: Grace
 userPassword: secret
 pwdChangedTime: 20200101000000Z
 pwdPolicySubentry: cn=grace,ou=policies,dc=example,dc=org
+
+dn: uid=haunted,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: haunted
+cn: Haunted
+sn: Haunted
+userPassword: secret
+memberOf: cn=ghost,ou=groups,dc=example,dc=org
 
 dn: cn=Smith\, John (x*) \#1,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson

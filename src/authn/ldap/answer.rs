@@ -17,6 +17,8 @@ pub(super) enum Proof {
     Refused {
         /// For the verdict.
         rejection: Rejection,
+        /// Whether the directory itself let the bind through, so that the configuration may do so as well.
+        accepted: bool,
         /// What the directory said, for operators.
         detail: String,
     },
@@ -30,29 +32,32 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
         Err(error) if code == 0 => return Err(Trouble::new("bind", format!("the password policy control cannot be read: {error}"))),
         Err(_) => Policy::default(),
     };
-    let rejection = match code {
+    let (rejection, accepted) = match code {
         0 => match (policy.error, policy.grace) {
             (None, false) => return Ok(Proof::Proven),
-            (Some(PASSWORD_EXPIRED), _) | (None, true) => Rejection::Expired,
-            (Some(ACCOUNT_LOCKED), _) => Rejection::Locked,
+            (None, true) => (Rejection::Grace, true),
+            (Some(PASSWORD_EXPIRED), _) => (Rejection::Expired, false),
+            (Some(ACCOUNT_LOCKED), _) => (Rejection::Locked, false),
             // changeAfterReset, and the errors about the password's quality.
-            (Some(_), _) => Rejection::MustChange,
+            (Some(_), grace) => (Rejection::MustChange, !grace),
         },
         49 => match (active_directory_code(text), policy.error) {
             // Active Directory answers these to the right password alone. The policy's expiry is looked at after the
             // password was compared as well; its lock is not.
-            (Some("532" | "701"), _) | (None, Some(PASSWORD_EXPIRED)) => Rejection::Expired,
-            (Some("533"), _) => Rejection::Disabled,
-            (Some("773"), _) => Rejection::MustChange,
-            (_, _) => Rejection::WrongPassword,
+            (Some("532" | "701"), _) | (None, Some(PASSWORD_EXPIRED)) => (Rejection::Expired, false),
+            (Some("533"), _) => (Rejection::Disabled, false),
+            (Some("773"), _) => (Rejection::MustChange, false),
+            // Not at this hour, not from this computer.
+            (Some("530" | "531"), _) => (Rejection::Restricted, false),
+            (_, _) => (Rejection::WrongPassword, false),
         },
         // 389 Directory Server refuses locked accounts with these, before it compares the password.
-        19 | 53 if policy.error.is_some() => Rejection::WrongPassword,
+        19 | 53 if policy.error.is_some() => (Rejection::WrongPassword, false),
         // The entry is gone since it was found, or has no password.
-        32 | 48 => Rejection::WrongPassword,
+        32 | 48 => (Rejection::WrongPassword, false),
         other => return Err(Trouble::code("bind", other, text)),
     };
-    Ok(Proof::Refused { rejection, detail: detail(code, text, &policy) })
+    Ok(Proof::Refused { rejection, accepted, detail: detail(code, text, &policy) })
 }
 
 fn detail(code: u32, text: &str, policy: &Policy) -> String {
@@ -105,7 +110,10 @@ mod tests {
     fn check(code: u32, text: &str, policy: Option<&[u8]>, expected: &str) {
         let shown = match judge(code, text, policy) {
             Ok(Proof::Proven) => "proven",
-            Ok(Proof::Refused { rejection, .. }) => rejection.as_str(),
+            Ok(Proof::Refused { rejection: Rejection::Grace, accepted: true, .. }) => "grace, let through",
+            Ok(Proof::Refused { rejection: Rejection::MustChange, accepted: true, .. }) => "must_change, let through",
+            Ok(Proof::Refused { accepted: true, .. }) => "what nobody may let through",
+            Ok(Proof::Refused { rejection, accepted: false, .. }) => rejection.as_str(),
             Err(_) => "unavailable",
         };
         assert_eq!(shown, expected, "{code} {text} {policy:02x?}");
@@ -121,12 +129,14 @@ mod tests {
         check(0, "", Some(b"\x30\x00"), "proven");
         // 775590 s until the password expires.
         check(0, "", Some(b"\x30\x07\xa0\x05\x80\x03\x0b\xd5\xa6"), "proven");
-        check(0, "", Some(b"\x30\x03\x81\x01\x02"), "must_change");
+        check(0, "", Some(b"\x30\x03\x81\x01\x02"), "must_change, let through");
         check(0, "", Some(b"\x30\x03\x81\x01\x00"), "expired");
         check(0, "", Some(b"\x30\x03\x81\x01\x01"), "locked");
-        check(0, "", Some(b"\x30\x03\x81\x01\x05"), "must_change");
+        check(0, "", Some(b"\x30\x03\x81\x01\x05"), "must_change, let through");
         // Three grace logins left.
-        check(0, "", Some(b"\x30\x05\xa0\x03\x81\x01\x03"), "expired");
+        check(0, "", Some(b"\x30\x05\xa0\x03\x81\x01\x03"), "grace, let through");
+        check(0, "", Some(b"\x30\x08\xa0\x03\x81\x01\x03\x81\x01\x02"), "must_change");
+        check(0, "", Some(b"\x30\x08\xa0\x03\x81\x01\x03\x81\x01\x00"), "expired");
         for unreadable in [&b""[..], b"\x30", b"\x30\x03\x81\x01", b"\x30\x03\x82\x01\x02", b"\x31\x00", b"\x30\x02\xa0\x00"] {
             check(0, "", Some(unreadable), "unavailable");
         }
@@ -142,7 +152,8 @@ mod tests {
         for (code, expected) in [
             ("52e", "wrong_password"),
             ("525", "wrong_password"),
-            ("530", "wrong_password"),
+            ("530", "restricted"),
+            ("531", "restricted"),
             ("532", "expired"),
             ("533", "disabled"),
             ("701", "expired"),

@@ -3,16 +3,19 @@
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 
-use super::Directory;
 use super::connection::{Limits, Link};
 use super::dn::Dn;
+use super::dn_template::DnTemplate;
 use super::endpoint::{Endpoint, Security};
 use super::groups::Groups;
 use super::person::IdAttribute;
 use super::service::ServiceLogin;
-use super::settings::{LdapSettings, SearchScope, ServiceAccount};
+use super::settings::{BindMode, LdapSettings, SearchScope, ServiceAccount};
+use super::state::AccountRules;
 use super::template::FilterTemplate;
 use super::tls::TlsClient;
+use super::typed::Strip;
+use super::{Bind, Directory};
 use crate::authn::provider::{Health, Names};
 use crate::clock::Clock;
 use crate::source::{Diagnostic, Diagnostics, Place, SourceFile};
@@ -38,13 +41,21 @@ pub(super) fn directory(names: Names, settings: &LdapSettings, file: &SourceFile
         }
     };
     let service = service_login(settings, file)?;
-    let bases = settings.user.bases.0.iter().map(|base| match base.value.parse::<Dn>() {
+    let user = settings.user_keys();
+    let bases = user.bases.0.iter().map(|base| match base.value.parse::<Dn>() {
         Ok(dn) => Ok((base.value.clone(), dn)),
         Err(error) => Err(wrong(base.place, format!("`{}` is not a DN: {error}", base.value))),
     });
-    let filter =
-        FilterTemplate::parse(&settings.user.filter.value).map_err(|error| wrong(settings.user.filter.place, error.to_string()))?;
-    let id = IdAttribute::new(&settings.user.id.value);
+    let filter = FilterTemplate::parse(&user.filter.value).map_err(|error| wrong(user.filter.place, error.to_string()))?;
+    let id = IdAttribute::new(&user.id.value);
+    let bind = match (user.bind.value, &user.template, &user.upn_suffix) {
+        (BindMode::Search, ..) => Bind::Search,
+        (BindMode::Template, Some(template), _) => {
+            Bind::Template(DnTemplate::parse(&template.value).map_err(|error| wrong(template.place, error.to_string()))?)
+        }
+        (BindMode::Upn, _, Some(suffix)) => Bind::Upn(suffix.value.clone()),
+        (BindMode::Template | BindMode::Upn, ..) => return Err(wrong(user.bind.place, "`bind` lacks its key".to_owned())),
+    };
     let limits = Limits {
         connect: settings.timeouts.connect.value.duration(),
         tls: settings.timeouts.tls.value.duration(),
@@ -56,13 +67,16 @@ pub(super) fn directory(names: Names, settings: &LdapSettings, file: &SourceFile
         names,
         service,
         bases: bases.collect::<Result<_, _>>()?,
-        scope: match settings.user.scope.value {
+        scope: match user.scope.value {
             SearchScope::Sub => ldap3::Scope::Subtree,
             SearchScope::One => ldap3::Scope::OneLevel,
         },
+        bind,
+        strip: Strip::new(user.strip.into_iter().map(|cut| cut.value)),
         filter,
-        username: settings.user.username.value.clone(),
-        groups: Groups::new(&settings.groups, &id),
+        accounts: AccountRules::new(&settings.accounts, settings.kind()),
+        username: user.username.value,
+        groups: Groups::new(settings.group_keys(), &id, settings.kind().dn_attribute()),
         id,
         clock: clock.clone(),
         health: ArcSwap::from_pointee(Health::Unknown),

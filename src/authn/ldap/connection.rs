@@ -8,12 +8,14 @@ use futures_util::FutureExt;
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchEntry, SearchOptions, StdStream};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, PASSWORD_POLICY, Proof};
 use super::endpoint::Endpoint;
 use super::entry::Entry;
+use super::paging::{self, PAGED_RESULTS};
 use super::template::Filter;
 use super::tls::TlsClient;
 use super::trouble::Trouble;
@@ -24,6 +26,8 @@ use crate::metrics;
 const MAX_ENTRIES: usize = 10_000;
 /// Nor more bytes of entries than this.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// The result code of an answer that the directory cut.
+const SIZE_LIMIT: u32 = 4;
 
 /// How a directory is reached.
 #[derive(Debug)]
@@ -73,6 +77,8 @@ pub(super) struct Connection {
     ending: Ending,
     provider: Arc<str>,
     limits: Limits,
+    /// OpenLDAP remembers one search in pages for each connection.
+    pages: Semaphore,
     _tasks: JoinSet<()>,
 }
 
@@ -98,7 +104,7 @@ impl Connection {
             // How it ends is seen by whoever waits for an answer; the reason is in `ending`.
             let _ = driver.drive().await;
         });
-        Ok(Self { ldap, ending, provider: Arc::clone(&link.provider), limits: link.limits, _tasks: tasks })
+        Ok(Self { ldap, ending, provider: Arc::clone(&link.provider), limits: link.limits, pages: Semaphore::new(1), _tasks: tasks })
     }
 
     /// Binds with a DN and a password. Neither may be empty: that would be an anonymous bind, which always succeeds.
@@ -137,12 +143,48 @@ impl Connection {
         found
     }
 
+    /// At once, as few searches find many; where the directory's size limit cuts the answer, once more in pages.
     async fn try_search(&self, search: &Search<'_>, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
+        let first = self.answer(search, None, deadline).await?;
+        if first.result.rc == SIZE_LIMIT && search.at_most.is_none() {
+            return self.in_pages(search, deadline).await;
+        }
+        let enough = search.at_most.is_some_and(|wanted| first.result.rc == SIZE_LIMIT && first.entries.len() >= usize::from(wanted));
+        first.whole(search, enough)
+    }
+
+    async fn in_pages(&self, search: &Search<'_>, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
+        let turn = timeout_at(until(self.limits.search, deadline), self.pages.acquire()).await;
+        let _turn = turn.map_err(|_| Trouble::timeout("search"))?.map_err(|error| Trouble::new("search", error.to_string()))?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let mut cookie = Vec::new();
+        loop {
+            let page = self.answer(search, Some(cookie), deadline).await?;
+            let control = page.result.ctrls.iter().find(|control| control.1.ctype == PAGED_RESULTS);
+            let next = paging::next(control.map(|control| control.1.val.as_deref().unwrap_or_default()))
+                .map_err(|error| Trouble::new("search", format!("the paged results control cannot be read: {error}")))?;
+            bytes += page.bytes;
+            entries.extend(page.whole(search, false)?);
+            if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
+                return Err(too_many(search));
+            }
+            match next {
+                Some(next) => cookie = next,
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// What the directory says to one request: all of it, or the page that a cookie stands for.
+    async fn answer(&self, search: &Search<'_>, page: Option<Vec<u8>>, deadline: Instant) -> Result<Answer, Trouble> {
         let limit = self.limits.search;
         let seconds = i32::try_from(limit.as_secs()).unwrap_or(i32::MAX).max(1);
         let options = SearchOptions::new().timelimit(seconds).sizelimit(search.at_most.map_or(0, i32::from));
         let mut ldap = self.ldap.clone();
         ldap.with_search_options(options);
+        if let Some(cookie) = page {
+            ldap.with_controls(paging::request(cookie));
+        }
         // A stream, as `search()` keeps an entry in its tables for every search of a connection.
         let work = async {
             let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -155,18 +197,31 @@ impl Connection {
                     entries.push(entry);
                 }
             }
-            Ok((entries, bytes, stream.finish().await))
+            Ok(Answer { entries, bytes, result: stream.finish().await })
         };
-        let (entries, bytes, result) = guarded("search", until(limit, deadline), &self.ending, work).await?;
-        let enough = search.at_most.is_some_and(|wanted| result.rc == 4 && entries.len() >= usize::from(wanted));
-        if result.rc != 0 && !enough {
-            return Err(Trouble::code("search", result.rc, &format!("base `{}`: {}", search.base, result.text)));
-        }
-        if entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
-            return Err(Trouble::new("search", format!("more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes below `{}`", search.base)));
-        }
-        Ok(entries)
+        guarded("search", until(limit, deadline), &self.ending, work).await
     }
+}
+
+/// The answer to one request of a search.
+struct Answer {
+    entries: Vec<Entry>,
+    bytes: usize,
+    result: LdapResult,
+}
+
+impl Answer {
+    /// The entries, unless they are a part only or too many.
+    fn whole(self, search: &Search<'_>, enough: bool) -> Result<Vec<Entry>, Trouble> {
+        if self.result.rc != 0 && !enough {
+            return Err(Trouble::code("search", self.result.rc, &format!("base `{}`: {}", search.base, self.result.text)));
+        }
+        if self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES { Err(too_many(search)) } else { Ok(self.entries) }
+    }
+}
+
+fn too_many(search: &Search<'_>) -> Trouble {
+    Trouble::new("search", format!("more than {MAX_ENTRIES} entries or {MAX_BYTES} bytes below `{}`", search.base))
 }
 
 /// The end of a step: its own limit or the request's deadline, whichever comes first.

@@ -1,23 +1,39 @@
 //! The steps of a verification and of a re-check.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::Directory;
 use super::answer::Proof;
 use super::connection::{Connection, Search};
 use super::dn::Dn;
+use super::dn_template::DnValue;
 use super::entry::Entry;
 use super::session::Session;
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
-use super::{person, state};
+use super::{Bind, Directory};
+use super::{person, state, typed};
 use crate::authn::attempt::{Account, Attempt, Bound};
+use crate::authn::cache::Freshness;
 use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, SecondFactor};
 use crate::authn::verdict::{Rejection, Standing, Verdict};
 use crate::clock::Timestamp;
+
+/// The attribute that `bind: upn` binds by.
+const PRINCIPAL_NAME: &str = "userPrincipalName";
+
+/// What a typed name is bound as.
+enum Login<'a> {
+    /// What a search finds.
+    Search,
+    /// The DN of a name.
+    At { dn: String, name: &'a str },
+    /// A name with its suffix.
+    As { principal: String, name: &'a str },
+}
 
 /// What a search for one person found.
 enum Found {
@@ -34,26 +50,101 @@ impl Directory {
         attempt: &Attempt,
         deadline: Instant,
     ) -> Result<Verdict, Trouble> {
+        let login = match &self.bind {
+            Bind::Search => Login::Search,
+            Bind::Template(template) => match template.fill(&DnValue::text(username)) {
+                Some(dn) => Login::At { dn, name: username },
+                None => return Ok(Verdict::NotMine),
+            },
+            Bind::Upn(suffix) => match typed::principal(username, suffix) {
+                Some(name) => Login::As { principal: format!("{name}@{suffix}"), name },
+                None => return Ok(Verdict::NotMine),
+            },
+        };
         let session = self.session(deadline).await?;
-        let entry = match self.search_person(&self.filter.fill(&FilterValue::text(username)), &session).await? {
-            Found::Nobody => return Ok(Verdict::NotMine),
-            Found::Several => {
-                tracing::error!(provider = %self.names.provider, "a name matches more than one entry; nobody is let in by it");
-                return Ok(Verdict::Rejected(Rejection::Ambiguous));
+        let entry = match &login {
+            Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
+            Login::At { dn: bound, name } | Login::As { principal: bound, name } => {
+                let id = self.names.fold(name);
+                let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
+                match refused {
+                    Some(refused) => ControlFlow::Break(refused),
+                    None => self.bound_and_found(&login, &session).await?,
+                }
             }
+        };
+        let entry = match entry {
+            ControlFlow::Continue(entry) => entry,
+            ControlFlow::Break(verdict) => return Ok(verdict),
+        };
+        let now = self.clock.now();
+        if let Some(rejection) = self.accounts.refusal(&entry, now)? {
+            return Ok(Verdict::Rejected(rejection));
+        }
+        let identity = self.identity(&entry, now, Method::Password, Freshness::CacheAllowed, &session).await?;
+        Ok(Verdict::Authenticated(identity, None))
+    }
+
+    /// The entry of a name, whose password is right; or what is to be said instead.
+    async fn found_and_bound(
+        &self,
+        username: &str,
+        password: &SecretString,
+        attempt: &Attempt,
+        session: &Session<'_>,
+    ) -> Result<ControlFlow<Verdict, Entry>, Trouble> {
+        // A directory may take `álice` for `alice`. Whoever was found is who they are, whatever was typed: the password has to be
+        // theirs, and the name is the entry's.
+        let entry = match self.search_person(&self.filter.fill(&FilterValue::text(username)), session).await? {
+            Found::Nobody => return Ok(ControlFlow::Break(Verdict::NotMine)),
+            Found::Several => return Ok(ControlFlow::Break(self.ambiguous())),
             Found::One(entry) => entry,
         };
         let (id, marker) = (self.entry_id(&entry)?, person::marker(&entry)?);
         let account = Account { id: &id, marker: marker.as_ref() };
-        if let Some(refused) = self.proven(&session, &account, &entry.dn, password, attempt).await? {
-            return Ok(refused);
+        let refused = self.proven(session, &account, &entry.dn, password, attempt).await?;
+        Ok(refused.map_or(ControlFlow::Continue(entry), ControlFlow::Break))
+    }
+
+    /// The entry whose password was proven: that of the DN, or the only one that bears the principal name. A name alone could
+    /// be that of somebody else than who was bound.
+    async fn bound_and_found(&self, login: &Login<'_>, session: &Session<'_>) -> Result<ControlFlow<Verdict, Entry>, Trouble> {
+        let found = match login {
+            Login::Search => Found::Nobody,
+            Login::At { dn, name } => self.entry_at(dn, &self.filter.fill(&FilterValue::text(name)), session).await?,
+            Login::As { principal, .. } => {
+                let named = Filter::equals(PRINCIPAL_NAME, &FilterValue::text(principal));
+                match self.search_person(&self.filter.any_name().and(&named), session).await? {
+                    Found::One(entry) if !bears(&entry, principal)? => Found::Nobody,
+                    found @ (Found::Nobody | Found::One(_) | Found::Several) => found,
+                }
+            }
+        };
+        Ok(match found {
+            Found::One(entry) => ControlFlow::Continue(entry),
+            Found::Several => ControlFlow::Break(self.ambiguous()),
+            Found::Nobody => {
+                tracing::info!(provider = %self.names.provider, "a password was right, and no entry below the bases fits the name and the filter");
+                ControlFlow::Break(Verdict::NotMine)
+            }
+        })
+    }
+
+    /// The entry at a DN, where the filter takes it.
+    async fn entry_at(&self, dn: &str, filter: &Filter, session: &Session<'_>) -> Result<Found, Trouble> {
+        let attributes = self.attributes();
+        let search = Search { base: dn, scope: ldap3::Scope::Base, filter, attributes: &attributes, at_most: None };
+        let Some(entry) = session.search(&search).await?.pop() else { return Ok(Found::Nobody) };
+        let place: Dn = entry.dn.parse().map_err(|error| Trouble::new("entry", format!("its DN: {error}")))?;
+        if dn.parse().is_ok_and(|wanted: Dn| wanted != place) || !self.bases.iter().any(|(_, base)| place.is_within(base)) {
+            return Err(Trouble::new("entry", "the directory found it in another place than was asked for"));
         }
-        let now = self.clock.now();
-        if let Some(rejection) = state::refusal(&entry, now)? {
-            return Ok(Verdict::Rejected(rejection));
-        }
-        let identity = self.identity(&entry, now, Method::Password, &session).await?;
-        Ok(Verdict::Authenticated(identity, None))
+        Ok(Found::One(entry))
+    }
+
+    fn ambiguous(&self) -> Verdict {
+        tracing::error!(provider = %self.names.provider, "a name matches more than one entry; nobody is let in by it");
+        Verdict::Rejected(Rejection::Ambiguous)
     }
 
     /// Binds as an account, unless its share of binds is used up; `None` where the password is right and may be used.
@@ -71,12 +162,17 @@ impl Directory {
         let proof = session.bind(dn, password).await;
         let bound = match &proof {
             Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
+            Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) | Err(_) => Bound::Unknown,
             Ok(Proof::Proven | Proof::Refused { .. }) => Bound::Proven,
-            Err(_) => Bound::Unknown,
         };
         attempt.bound(account, bound).await;
-        let Proof::Refused { rejection, detail } = proof? else { return Ok(None) };
-        tracing::info!(provider = %self.names.provider, rejection = rejection.as_str(), detail, "the directory refused a password");
+        let Proof::Refused { rejection, accepted, detail } = proof? else { return Ok(None) };
+        let provider = &*self.names.provider;
+        if accepted && self.accounts.allow(rejection) {
+            tracing::warn!(provider, reservation = rejection.as_str(), detail, "the directory let somebody in with a reservation");
+            return Ok(None);
+        }
+        tracing::info!(provider, rejection = rejection.as_str(), detail, "the directory refused a password");
         Ok(Some(Verdict::Rejected(rejection)))
     }
 
@@ -92,14 +188,14 @@ impl Directory {
         if self.id.read(&entry)?.as_deref() != Some(identity.id.as_str()) {
             return Ok(Standing::Ended("gone"));
         }
-        if let Some(rejection) = state::refusal(&entry, self.clock.now())? {
+        if let Some(rejection) = self.accounts.refusal(&entry, self.clock.now())? {
             return Ok(Standing::Ended(rejection.as_str()));
         }
         // A marker that appeared or vanished is a change as well: which password it stands for is not known.
         if person::marker(&entry)? != identity.marker {
             return Ok(Standing::Ended("password_changed"));
         }
-        Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, &session).await?))
+        Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, Freshness::AskNow, &session).await?))
     }
 
     pub(super) async fn found(&self, username: &str, deadline: Instant) -> Result<Option<Identity>, Trouble> {
@@ -108,7 +204,7 @@ impl Directory {
             Found::Nobody => Ok(None),
             Found::Several => Err(Trouble::new("entry", "the name matches more than one")),
             Found::One(entry) => {
-                let identity = self.identity(&entry, self.clock.now(), Method::Password, &session).await?;
+                let identity = self.identity(&entry, self.clock.now(), Method::Password, Freshness::AskNow, &session).await?;
                 Ok(Some(identity))
             }
         }
@@ -155,7 +251,9 @@ impl Directory {
     /// Never `*`: entries may be large, and photographs are nobody's business here.
     fn attributes(&self) -> Vec<&str> {
         let mut attributes = vec![self.username.as_str(), self.id.name()];
-        let more = state::ATTRIBUTES.into_iter().chain(person::MARKERS).chain(self.groups.user_attribute());
+        let principal = matches!(self.bind, Bind::Upn(_)).then_some(PRINCIPAL_NAME);
+        let more =
+            state::ATTRIBUTES.into_iter().chain(person::MARKERS).chain(self.groups.user_attributes().iter().copied()).chain(principal);
         for attribute in more {
             if !attributes.iter().any(|known| known.eq_ignore_ascii_case(attribute)) {
                 attributes.push(attribute);
@@ -169,13 +267,21 @@ impl Directory {
         self.id.read(entry)?.ok_or_else(no_id)
     }
 
-    async fn identity(&self, entry: &Entry, proven: Timestamp, method: Method, session: &Session<'_>) -> Result<Identity, Trouble> {
+    async fn identity(
+        &self,
+        entry: &Entry,
+        proven: Timestamp,
+        method: Method,
+        freshness: Freshness,
+        session: &Session<'_>,
+    ) -> Result<Identity, Trouble> {
+        let id = self.entry_id(entry)?;
         Ok(Identity {
             realm: Arc::clone(&self.names.realm),
             provider: Arc::clone(&self.names.provider),
-            id: self.entry_id(entry)?,
             username: person::canonical_name(entry, &self.username)?,
-            groups: self.groups.of(entry, session).await?,
+            groups: self.groups.of(entry, &id, freshness, session).await?,
+            id,
             kind: Kind::Person,
             method,
             proven,
@@ -184,4 +290,9 @@ impl Directory {
             second_factor: SecondFactor::Unknown,
         })
     }
+}
+
+/// Whether this is the entry's principal name: the directory's own comparison may be laxer.
+fn bears(entry: &Entry, principal: &str) -> Result<bool, Trouble> {
+    Ok(entry.text(PRINCIPAL_NAME)?.is_some_and(|name| name.to_lowercase() == principal.to_lowercase()))
 }

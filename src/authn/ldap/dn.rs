@@ -29,6 +29,12 @@ impl Dn {
     pub(super) fn is_empty(&self) -> bool {
         self.rdns.is_empty()
     }
+    /// Whether both have the same attributes in the same places, whatever their values.
+    pub(super) fn has_shape_of(&self, other: &Self) -> bool {
+        let kinds =
+            |dn: &Self| -> Vec<Vec<String>> { dn.rdns.iter().map(|rdn| rdn.iter().map(|part| part.kind.clone()).collect()).collect() };
+        kinds(self) == kinds(other)
+    }
     /// Whether this name is `base` or lies below it.
     pub(super) fn is_within(&self, base: &Self) -> bool {
         self.rdns.len() >= base.rdns.len() && self.rdns.iter().rev().zip(base.rdns.iter().rev()).all(|(mine, theirs)| mine == theirs)
@@ -36,6 +42,13 @@ impl Dn {
     /// The first value, unescaped, where its attribute is this one.
     pub(super) fn first_value(&self, attribute: &str) -> Option<&str> {
         self.first.as_ref().filter(|(kind, _)| kind.eq_ignore_ascii_case(attribute)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// However they are spelled.
+impl PartialEq for Dn {
+    fn eq(&self, other: &Self) -> bool {
+        self.rdns == other.rdns
     }
 }
 

@@ -12,6 +12,17 @@ pub(super) struct Entry {
     attributes: Vec<(String, Vec<Vec<u8>>)>,
 }
 
+/// Some of an attribute's values, as Active Directory sends long lists (`memberOf;range=0-1499`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part<'a> {
+    /// The place of the first one.
+    pub(super) from: u32,
+    /// The place of the last one; `None`: nothing follows.
+    pub(super) to: Option<u32>,
+    /// They.
+    pub(super) values: Vec<&'a [u8]>,
+}
+
 impl From<SearchEntry> for Entry {
     fn from(found: SearchEntry) -> Self {
         let texts = found.attrs.into_iter().map(|(name, values)| (name, values.into_iter().map(String::into_bytes).collect()));
@@ -40,6 +51,24 @@ impl Entry {
             values.extend(found.iter().map(Vec::as_slice));
         }
         Ok(values)
+    }
+
+    /// The part of an attribute's values that was sent; `None` where it is no part.
+    pub(super) fn part(&self, attribute: &str) -> Result<Option<Part<'_>>, Trouble> {
+        let mut part = None;
+        for (name, found) in &self.attributes {
+            let (kind, option) = name.split_once(';').unwrap_or((name, ""));
+            let ranged = option.to_ascii_lowercase().contains("range=");
+            if !kind.eq_ignore_ascii_case(attribute) || !ranged {
+                continue;
+            }
+            let (from, to) = range(option).ok_or_else(|| Trouble::new("entry", format!("`{name}` is no range of values")))?;
+            let values = found.iter().map(Vec::as_slice).collect();
+            if part.replace(Part { from, to, values }).is_some() {
+                return Err(Trouble::new("entry", format!("two ranges of `{attribute}` were sent at once")));
+            }
+        }
+        Ok(part)
     }
 
     /// Every value as text.
@@ -71,6 +100,16 @@ impl Entry {
     }
 }
 
+/// `range=0-1499` or `range=1500-*`.
+fn range(option: &str) -> Option<(u32, Option<u32>)> {
+    let (word, range) = option.split_once('=')?;
+    let (from, to) = range.split_once('-')?;
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
+    let from = number(from)?;
+    let to = if to == "*" { None } else { Some(number(to).filter(|to| *to >= from)?) };
+    word.eq_ignore_ascii_case("range").then_some((from, to))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +123,30 @@ mod tests {
         assert_eq!(entry.text("sn"), Ok(None));
         assert!(entry.texts("memberof").is_err());
         assert!(entry.text("mail").is_err());
+    }
+
+    #[test]
+    fn a_range_says_where_it_stands() {
+        let check = |name: &str, expected: &str| {
+            let entry = Entry::of("cn=a", &[("memberOf", ""), (name, "cn=x")]);
+            let shown = match entry.part("MEMBEROF") {
+                Ok(None) => "whole".to_owned(),
+                Ok(Some(part)) => format!("{} {:?} {}", part.from, part.to, part.values.len()),
+                Err(_) => "trouble".to_owned(),
+            };
+            assert_eq!(shown, expected, "{name}");
+        };
+        check("memberOf;range=0-1499", "0 Some(1499) 1");
+        check("memberof;Range=1500-*", "1500 None 1");
+        check("member;range=0-1499", "whole");
+        check("memberOf;lang-de", "whole");
+        for wrong in
+            ["range=", "range=a-b", "range=5-4", "range=-", "range=+1-2", "range=0-99999999999", "x;range=0-1", "range=0-1;range=2-3"]
+        {
+            check(&format!("memberOf;{wrong}"), "trouble");
+        }
+        let twice = Entry::of("cn=a", &[("memberOf;range=0-1", "cn=x"), ("memberOf;range=2-*", "cn=y")]);
+        assert!(twice.part("memberOf").is_err());
     }
 
     #[test]

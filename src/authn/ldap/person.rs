@@ -5,6 +5,7 @@ use super::dn::Dn;
 use super::entry::Entry;
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
+use crate::source::is_hidden;
 
 /// Changes with every password: OpenLDAP and 389 Directory Server, Active Directory.
 pub(super) const MARKERS: [&str; 2] = ["pwdChangedTime", "pwdLastSet"];
@@ -74,8 +75,18 @@ impl IdAttribute {
     }
 }
 
-/// The one name that rules, audit and tokens use. Of several values it is the one in the entry's DN.
+/// The one name that rules, audit and tokens use. One that looks like another's is nobody's.
 pub(super) fn canonical_name(entry: &Entry, attribute: &str) -> Result<String, Trouble> {
+    let name = single_name(entry, attribute)?;
+    if name.chars().any(is_hidden) {
+        Err(Trouble::new("entry", format!("`{attribute}` holds characters that nobody sees")))
+    } else {
+        Ok(name)
+    }
+}
+
+/// The name of a person or a group. Of several values it is the one in the entry's DN.
+pub(super) fn single_name(entry: &Entry, attribute: &str) -> Result<String, Trouble> {
     let values = entry.texts(attribute)?;
     let name = match values.as_slice() {
         [] => return Err(Trouble::new("entry", format!("the entry has no `{attribute}`: may the service account read it?"))),
@@ -150,5 +161,7 @@ mod tests {
         assert!(canonical_name(&entry, "uid").is_err());
         assert!(canonical_name(&entry, "mail").is_err());
         assert!(canonical_name(&Entry::of("cn=a", &[("uid", "a\nb")]), "uid").is_err());
+        let hidden = Entry::of("cn=a", &[("uid", "ali\u{200b}ce")]);
+        assert!(canonical_name(&hidden, "uid").is_err() && single_name(&hidden, "uid").is_ok());
     }
 }

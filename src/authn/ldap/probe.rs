@@ -28,7 +28,7 @@ impl Directory {
 
         let bound = match service.bind(&self.service.dn, &self.service.password, deadline).await {
             Ok(Proof::Proven) => Ok("bound".to_owned()),
-            Ok(Proof::Refused { rejection, detail }) => Err(format!("the directory refuses it: {}, {detail}", rejection.as_str())),
+            Ok(Proof::Refused { rejection, detail, .. }) => Err(format!("the directory refuses it: {}, {detail}", rejection.as_str())),
             Err(trouble) => Err(trouble.to_string()),
         };
         let may_search = bound.is_ok();
@@ -51,10 +51,10 @@ impl Directory {
         let with_id = people.and(&Filter::equals(self.id.name(), &FilterValue::any()));
         let nobody = "nobody has this attribute, or the service account may not read it";
         steps.push(self.probed_people(&format!("id {}", self.id.name()), &with_id, nobody, &service, deadline).await);
-        if let Some(attribute) = self.groups.user_attribute() {
+        if self.groups.are_listed() {
             let in_groups = people.and(&Filter::equals(MEMBER_OF, &FilterValue::any()));
             let nobody = "nobody has it; is the memberOf overlay loaded? Without it use `strategy: member`";
-            steps.push(self.probed_people(&format!("groups by {attribute}"), &in_groups, nobody, &service, deadline).await);
+            steps.push(self.probed_people(&format!("groups by {MEMBER_OF}"), &in_groups, nobody, &service, deadline).await);
         }
         steps
     }

@@ -51,7 +51,7 @@ impl ServiceLogin {
                 self.proven.store(true, Ordering::Release);
                 Ok(())
             }
-            Proof::Refused { rejection, detail } => {
+            Proof::Refused { rejection, detail, .. } => {
                 self.rests.store(Some(Arc::new(Instant::now() + RESTS)));
                 self.proven.store(false, Ordering::Release);
                 Err(Trouble::new("service account", format!("the directory refuses it: {}, {detail}", rejection.as_str())))

@@ -1,6 +1,7 @@
 //! `ldap` of a provider: the keys, their units and defaults. What they must satisfy stands in `check`.
 
 mod check;
+mod preset;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -11,18 +12,20 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use preset::Preset;
+pub(super) use preset::{GroupKeys, UserKeys};
 use shapes::Server;
 pub(super) use shapes::ServiceAccount;
 
 use crate::source::{Located, OneOrMany, Period};
 
-/// An LDAP directory. The defaults fit OpenLDAP with `inetOrgPerson` entries and the memberOf overlay.
+/// An LDAP directory. Without a preset the defaults are those of `openldap`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LdapSettings {
-    /// A name that fills every default for a kind of directory. Not available yet.
+    /// The kind of directory: fills every default of `user` and `groups`. Default `openldap`.
     #[serde(default)]
-    pub preset: Option<Located<String>>,
+    pub preset: Option<Located<Preset>>,
     /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS. More than one is
     /// not available yet.
     #[serde(default)]
@@ -129,30 +132,34 @@ impl JsonSchema for TlsVersion {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserSettings {
-    /// How the entry is found. Default `search`; `template` and `upn` are not available yet.
+    /// How a password is proven. Default `search`.
     #[serde(default = "UserSettings::default_bind")]
     pub bind: Located<BindMode>,
-    /// The DN of `bind: template`. Not available yet.
+    /// The DN of `bind: template`; `{username}` stands for the typed name, escaped, as in
+    /// `uid={username},ou=people,dc=corp,dc=example`.
     #[serde(default)]
     pub template: Option<Located<String>>,
-    /// The suffix of `bind: upn`. Not available yet.
+    /// What follows the `@` with `bind: upn`, as in `corp.example`.
     #[serde(default)]
     pub upn_suffix: Option<Located<String>>,
+    /// What is cut off a typed name: `CORP\` in front of it, `@corp.example` behind it. Compared without regard to case.
+    /// Default: nothing.
+    #[serde(default)]
+    pub strip: Option<OneOrMany>,
     /// Where to search. An entry outside all of them is nobody.
     pub bases: OneOrMany,
     /// How deep to search below each base. Default `sub`.
     #[serde(default = "UserSettings::default_scope")]
     pub scope: Located<SearchScope>,
-    /// Which entries are users; `{username}` stands for the typed name, escaped.
-    /// Default `(&(objectClass=inetOrgPerson)(uid={username}))`.
-    #[serde(default = "UserSettings::default_filter")]
-    pub filter: Located<String>,
-    /// The attribute with the canonical name. Default `uid`.
-    #[serde(default = "UserSettings::default_username")]
-    pub username: Located<String>,
-    /// The attribute with an id that is never given to somebody else. Default `entryUUID`.
-    #[serde(default = "UserSettings::default_id")]
-    pub id: Located<String>,
+    /// Which entries are users; `{username}` stands for the typed name, escaped. Default: the preset's.
+    #[serde(default)]
+    pub filter: Option<Located<String>>,
+    /// The attribute with the canonical name. Default: the preset's.
+    #[serde(default)]
+    pub username: Option<Located<String>>,
+    /// The attribute with an id that is never given to somebody else. Default: the preset's.
+    #[serde(default)]
+    pub id: Option<Located<String>>,
 }
 
 impl UserSettings {
@@ -162,26 +169,18 @@ impl UserSettings {
     fn default_scope() -> Located<SearchScope> {
         Located::nowhere(SearchScope::Sub)
     }
-    fn default_filter() -> Located<String> {
-        Located::nowhere("(&(objectClass=inetOrgPerson)(uid={username}))".to_owned())
-    }
-    fn default_username() -> Located<String> {
-        Located::nowhere("uid".to_owned())
-    }
-    fn default_id() -> Located<String> {
-        Located::nowhere("entryUUID".to_owned())
-    }
 }
 
-/// How a typed name becomes a DN to bind with.
+/// How a password is proven.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BindMode {
-    /// The service account searches for the entry.
+    /// The service account searches for the entry, which is then bound.
     Search,
-    /// The name is put into a DN. Not available yet.
+    /// The name is put into a DN, which is bound; then the entry is read. Cannot tell an unknown name from a wrong password.
     Template,
-    /// The name gets a suffix. Not available yet.
+    /// The name gets a suffix and is bound as Active Directory's user principal name; then its entry is searched. Cannot tell
+    /// an unknown name from a wrong password.
     Upn,
 }
 
@@ -196,54 +195,40 @@ pub enum SearchScope {
 }
 
 /// `groups`: where an entry's groups come from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupSettings {
-    /// How they are found. Default `memberof`; `member_uid`, `in_chain` and `token_groups` are not available yet.
-    pub strategy: Located<GroupStrategy>,
-    /// Where groups live. `member` needs it; with `memberof` groups elsewhere do not count. Default: anywhere.
+    /// How they are found. Default: the preset's.
+    pub strategy: Option<Located<GroupStrategy>>,
+    /// Where groups live; groups elsewhere neither count nor lead to others. Only `memberof` and `none` go without. Default:
+    /// anywhere.
     pub bases: Option<OneOrMany>,
-    /// Which entries below the bases are groups. Default: all that match.
+    /// The attribute of a group that names its members, for `strategy: member`. Default `member`.
+    pub member: Option<Located<String>>,
+    /// Which entries below the bases are groups. Default: the preset's.
     pub filter: Option<Located<String>>,
-    /// The attribute with a group's name. Default `cn`.
-    pub name: Located<String>,
-    /// Groups of groups. Not available yet.
-    pub nested: Option<Located<Nested>>,
-    /// How old groups may be. Default 60s; they are read at every verification, so other values are not available yet.
-    pub age: Located<Period>,
-}
-
-impl GroupSettings {
-    /// The default of `age`.
-    pub(crate) const AGE: Period = Period::seconds(60);
-}
-
-impl Default for GroupSettings {
-    fn default() -> Self {
-        Self {
-            strategy: Located::nowhere(GroupStrategy::Memberof),
-            bases: None,
-            filter: None,
-            name: Located::nowhere("cn".to_owned()),
-            nested: None,
-            age: Located::nowhere(Self::AGE),
-        }
-    }
+    /// The attribute with a group's name; `dn` is its whole DN. Default: the preset's.
+    pub name: Option<Located<String>>,
+    /// How far groups of groups are followed.
+    pub nested: Option<Located<NestedSettings>>,
+    /// How long the groups of somebody are used before they are read again; a re-check reads them always. Default 60s; 0s
+    /// reads them each time.
+    pub age: Option<Located<Period>>,
 }
 
 /// How groups are found.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupStrategy {
-    /// The entry's `memberOf` values.
+    /// The entry's `memberOf` values, and theirs.
     Memberof,
-    /// Groups whose `member` is the entry's DN.
+    /// Groups that name the entry, and groups that name them.
     Member,
-    /// posixGroup's `memberUid`. Not available yet.
+    /// Groups whose `memberUid` is the entry's `uid`, and the one of its `gidNumber`.
     MemberUid,
-    /// Active Directory's matching rule. Not available yet.
+    /// Active Directory's matching rule for chains, and the primary group.
     InChain,
-    /// Active Directory's `tokenGroups`. Not available yet.
+    /// Active Directory's `tokenGroups`: security groups at any depth, and the primary group.
     TokenGroups,
     /// Nobody is in a group.
     None,
@@ -263,29 +248,24 @@ impl GroupStrategy {
     }
 }
 
-/// `groups.nested`: limits of following groups of groups. Not available yet.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// `groups.nested`: how far groups of groups are followed. Running over a limit is an outage, never fewer groups.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nested {
-    /// So many levels. Default 8. Not available yet.
-    pub depth: u32,
-    /// So many groups. Default 2000. Not available yet.
-    pub count: u32,
-}
-
-impl Default for Nested {
-    fn default() -> Self {
-        Self { depth: 8, count: 2000 }
-    }
+pub struct NestedSettings {
+    /// So many levels of groups of groups, with `memberof` and `member`; 0 leaves it at an entry's own. Default: the
+    /// preset's.
+    pub depth: Option<u32>,
+    /// At most so many groups of one entry, with every strategy. Default 2000.
+    pub count: Option<u32>,
 }
 
 /// `accounts`: what becomes of accounts that may log in with a reservation.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccountSettings {
-    /// The password must be changed first. Default `deny`; `allow` is not available yet.
+    /// The password must be changed first. Default `deny`. Active Directory refuses such a login by itself.
     pub must_change: Located<AccountRule>,
-    /// An expired password with logins left. Default `deny`; `allow` is not available yet.
+    /// An expired password with some logins left, of which every bind uses up one. Default `deny`.
     pub grace: Located<AccountRule>,
 }
 
@@ -301,7 +281,7 @@ impl Default for AccountSettings {
 pub enum AccountRule {
     /// It does not.
     Deny,
-    /// It does. Not available yet.
+    /// It does.
     Allow,
 }
 

@@ -5,56 +5,121 @@ use jiff::civil::DateTime;
 
 use super::super::verdict::Rejection;
 use super::entry::Entry;
+use super::settings::{AccountRule, AccountSettings, Preset};
 use super::trouble::Trouble;
 use crate::clock::Timestamp;
 
 /// The attributes that are read. A directory leaves out those that it does not know or the service account may not read.
-pub(super) const ATTRIBUTES: [&str; 8] = [
+pub(super) const ATTRIBUTES: [&str; 12] = [
     "userAccountControl",
     "msDS-User-Account-Control-Computed",
     "accountExpires",
     "pwdLastSet",
     "pwdAccountLockedTime",
     "pwdReset",
+    "pwdStartTime",
     "pwdEndTime",
     "nsAccountLock",
+    "shadowExpire",
+    "krbPrincipalExpiration",
+    "krbPasswordExpiration",
 ];
+
+/// `userAccountControl`: disabled.
+const ACCOUNT_DISABLED: i64 = 0x2;
+/// `userAccountControl`: the password never expires, or a smart card stands in for it; then nobody has to change it.
+const NEVER_CHANGES: i64 = 0x1_0000 | 0x4_0000;
+/// `msDS-User-Account-Control-Computed`: the password has expired.
+const PASSWORD_EXPIRED: i64 = 0x0080_0000;
 
 /// Seconds between 1601-01-01 and 1970-01-01.
 const WINDOWS_EPOCH: i64 = 11_644_473_600;
 /// The value of `pwdAccountLockedTime` that only an administrator undoes.
 const LOCKED_FOR_GOOD: &str = "000001010000Z";
 
-/// Why the account may not be used; `None` where nothing speaks against it.
-///
-/// A lock that wrong passwords caused and that ends by itself is not looked at: the directory enforces it at the bind,
-/// and on a re-check it would let anybody who can type a name end somebody else's logins.
-pub(super) fn refusal(entry: &Entry, now: Timestamp) -> Result<Option<Rejection>, Trouble> {
-    let control = number(entry, "userAccountControl")?.unwrap_or(0);
-    let computed = number(entry, "msDS-User-Account-Control-Computed")?.unwrap_or(0);
-    let locked_by_directory = entry.text("nsAccountLock")?.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if control & 0x2 != 0 || locked_by_directory {
-        return Ok(Some(Rejection::Disabled));
+/// What becomes of accounts with a reservation, and what is looked at beyond the attributes that mean one thing everywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AccountRules {
+    must_change: bool,
+    grace: bool,
+    /// Whether the Kerberos password is the directory's as well, as in `FreeIPA`. Elsewhere it may be another one.
+    kerberos: bool,
+}
+
+impl AccountRules {
+    /// From the configuration.
+    pub(super) fn new(settings: &AccountSettings, kind: Preset) -> Self {
+        let allows = |rule: AccountRule| rule == AccountRule::Allow;
+        Self { must_change: allows(settings.must_change.value), grace: allows(settings.grace.value), kerberos: kind == Preset::Freeipa }
     }
-    if entry.text("pwdAccountLockedTime")? == Some(LOCKED_FOR_GOOD) {
-        return Ok(Some(Rejection::Locked));
+
+    /// Whether a bind that the directory let through with this reservation is good enough.
+    pub(super) fn allow(self, rejection: Rejection) -> bool {
+        match rejection {
+            Rejection::MustChange => self.must_change,
+            Rejection::Grace => self.grace,
+            Rejection::WrongPassword
+            | Rejection::Disabled
+            | Rejection::Locked
+            | Rejection::Expired
+            | Rejection::Restricted
+            | Rejection::Ambiguous
+            | Rejection::Source => false,
+        }
     }
-    let account_over = match number(entry, "accountExpires")? {
-        None | Some(0 | i64::MAX) => false,
-        Some(ticks) => Timestamp(ticks / 10_000_000 - WINDOWS_EPOCH) <= now,
-    };
-    let end = entry.text("pwdEndTime")?.map(|text| generalized_time("pwdEndTime", text)).transpose()?;
-    if account_over || end.is_some_and(|end| end <= now) {
-        return Ok(Some(Rejection::Expired));
+
+    /// Why the account may not be used; `None` where nothing speaks against it.
+    ///
+    /// Locks that wrong passwords caused (`lockoutTime`, `accountUnlockTime`, `pwdAccountLockedTime` with a time) are not looked
+    /// at: the directory enforces them at the bind, and on a re-check they would let anybody who can type a name end somebody
+    /// else's logins. Nor is `passwordExpirationTime`, which says nothing of the grace logins behind it.
+    pub(super) fn refusal(self, entry: &Entry, now: Timestamp) -> Result<Option<Rejection>, Trouble> {
+        let control = number(entry, "userAccountControl")?.unwrap_or(0);
+        if control & ACCOUNT_DISABLED != 0 || is_true(entry, "nsAccountLock")? {
+            return Ok(Some(Rejection::Disabled));
+        }
+        if entry.text("pwdAccountLockedTime")? == Some(LOCKED_FOR_GOOD) {
+            return Ok(Some(Rejection::Locked));
+        }
+        if time(entry, "pwdStartTime")?.is_some_and(|start| start > now) {
+            return Ok(Some(Rejection::Disabled));
+        }
+        if self.is_over(entry, now)? {
+            return Ok(Some(Rejection::Expired));
+        }
+        let reset = is_true(entry, "pwdReset")? || (number(entry, "pwdLastSet")? == Some(0) && control & NEVER_CHANGES == 0);
+        if reset && !self.must_change {
+            return Ok(Some(Rejection::MustChange));
+        }
+        let computed = number(entry, "msDS-User-Account-Control-Computed")?.unwrap_or(0);
+        let expired = computed & PASSWORD_EXPIRED != 0 && !reset;
+        let kerberos = if self.kerberos { time(entry, "krbPasswordExpiration")? } else { None };
+        Ok((expired || kerberos.is_some_and(|end| end <= now)).then_some(Rejection::Expired))
     }
-    let reset = entry.text("pwdReset")?.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if reset || number(entry, "pwdLastSet")? == Some(0) {
-        return Ok(Some(Rejection::MustChange));
+
+    /// Whether the account's time is over.
+    fn is_over(self, entry: &Entry, now: Timestamp) -> Result<bool, Trouble> {
+        let windows = match number(entry, "accountExpires")? {
+            None | Some(0 | i64::MAX) => None,
+            Some(ticks) => Some(Timestamp(ticks / 10_000_000 - WINDOWS_EPOCH)),
+        };
+        // Days since 1970, from whose first moment on Unix lets nobody in (shadow(5), pam_unix); negative: never.
+        let unix = match number(entry, "shadowExpire")? {
+            None | Some(i64::MIN..=-1) => None,
+            Some(days) => Some(Timestamp(days.saturating_mul(24 * 3600))),
+        };
+        let kerberos = if self.kerberos { time(entry, "krbPrincipalExpiration")? } else { None };
+        let ends = [windows, unix, time(entry, "pwdEndTime")?, kerberos];
+        Ok(ends.into_iter().flatten().any(|end| end <= now))
     }
-    if computed & 0x0080_0000 != 0 {
-        return Ok(Some(Rejection::Expired));
-    }
-    Ok(None)
+}
+
+fn is_true(entry: &Entry, attribute: &str) -> Result<bool, Trouble> {
+    Ok(entry.text(attribute)?.is_some_and(|value| value.eq_ignore_ascii_case("true")))
+}
+
+fn time(entry: &Entry, attribute: &str) -> Result<Option<Timestamp>, Trouble> {
+    entry.text(attribute)?.map(|text| generalized_time(attribute, text)).transpose()
 }
 
 fn number(entry: &Entry, attribute: &str) -> Result<Option<i64>, Trouble> {
@@ -77,12 +142,16 @@ mod tests {
     use super::*;
 
     fn check(attributes: &[(&str, &str)], expected: &str) {
-        let shown = match refusal(&Entry::of("uid=a", attributes), Timestamp(1_700_000_000)) {
+        check_by(AccountRules::default(), attributes, expected);
+    }
+
+    fn check_by(rules: AccountRules, attributes: &[(&str, &str)], expected: &str) {
+        let shown = match rules.refusal(&Entry::of("uid=a", attributes), Timestamp(1_700_000_000)) {
             Ok(None) => "usable",
             Ok(Some(rejection)) => rejection.as_str(),
             Err(_) => "unavailable",
         };
-        assert_eq!(shown, expected, "{attributes:?}");
+        assert_eq!(shown, expected, "{rules:?} {attributes:?}");
     }
 
     #[test]
@@ -100,15 +169,46 @@ mod tests {
         check(&[("pwdEndTime", "20231114221320Z")], "expired");
         check(&[("pwdEndTime", "20231114221321.5Z")], "usable");
         check(&[("pwdAccountLockedTime", "000001010000Z")], "locked");
+        check(&[("pwdStartTime", "20231114221321Z")], "disabled");
+        check(&[("pwdStartTime", "20231114221320Z")], "usable");
+        // 2023-11-14 is day 19675.
+        check(&[("shadowExpire", "19675")], "expired");
+        check(&[("shadowExpire", "19676")], "usable");
+        check(&[("shadowExpire", "0")], "expired");
+        check(&[("shadowExpire", "-1")], "usable");
         check(&[("pwdReset", "TRUE")], "must_change");
         check(&[("pwdLastSet", "0")], "must_change");
+        check(&[("pwdLastSet", "0"), ("userAccountControl", "512")], "must_change");
+        check(&[("pwdLastSet", "0"), ("userAccountControl", "66048")], "usable");
         check(&[("msDS-User-Account-Control-Computed", "8388608")], "expired");
+    }
+
+    #[test]
+    fn a_kerberos_password_counts_where_it_is_the_directorys() {
+        let ipa = AccountRules::new(&AccountSettings::default(), Preset::Freeipa);
+        for attribute in ["krbPasswordExpiration", "krbPrincipalExpiration"] {
+            check(&[(attribute, "20231114221320Z")], "usable");
+            check_by(ipa, &[(attribute, "20231114221320Z")], "expired");
+            check_by(ipa, &[(attribute, "20231114221321Z")], "usable");
+            check_by(ipa, &[(attribute, "never")], "unavailable");
+        }
+    }
+
+    #[test]
+    fn a_password_to_be_changed_is_let_in_by_the_configuration_alone() {
+        let lenient = AccountRules { must_change: true, grace: false, kerberos: false };
+        check_by(lenient, &[("pwdReset", "TRUE")], "usable");
+        check_by(lenient, &[("pwdLastSet", "0"), ("msDS-User-Account-Control-Computed", "8388608")], "usable");
+        check_by(lenient, &[("pwdLastSet", "5"), ("msDS-User-Account-Control-Computed", "8388608")], "expired");
+        check_by(lenient, &[("pwdReset", "TRUE"), ("nsAccountLock", "TRUE")], "disabled");
+        assert!(lenient.allow(Rejection::MustChange) && !lenient.allow(Rejection::Grace) && !lenient.allow(Rejection::Expired));
     }
 
     #[test]
     fn a_lock_that_anybody_can_cause_ends_nothing() {
         check(&[("pwdAccountLockedTime", "20231114221000Z")], "usable");
-        check(&[("msDS-User-Account-Control-Computed", "16")], "usable");
+        check(&[("msDS-User-Account-Control-Computed", "16"), ("lockoutTime", "133444736000000000")], "usable");
+        check(&[("accountUnlockTime", "20991231000000Z")], "usable");
     }
 
     #[test]

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Alternatives of one filter.
+const MAX_TERMS: usize = 100;
+/// Bytes of them, unless one alone is longer.
+const MAX_FILTER: usize = 32 * 1024;
+
 /// A value escaped for a filter (RFC 4515 §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilterValue(String);
@@ -46,6 +51,27 @@ impl Filter {
     /// Both.
     pub(super) fn and(&self, other: &Self) -> Self {
         Self(format!("(&{}{})", self.0, other.0))
+    }
+    /// `(attribute:rule:=value)` (RFC 4515 §3, extensible).
+    pub(super) fn matches(attribute: &str, rule: &str, value: &FilterValue) -> Self {
+        Self(format!("({attribute}:{rule}:={})", value.0))
+    }
+    /// Any one of several, in as many filters as their number and length need: a directory refuses huge ones.
+    pub(super) fn any_of(terms: &[Self]) -> Vec<Self> {
+        let mut filters = Vec::new();
+        let (mut together, mut count) = (String::new(), 0);
+        for term in terms {
+            if count > 0 && (count == MAX_TERMS || together.len() + term.0.len() > MAX_FILTER) {
+                filters.push(Self(format!("(|{together})")));
+                (together, count) = (String::new(), 0);
+            }
+            together.push_str(&term.0);
+            count += 1;
+        }
+        if count > 0 {
+            filters.push(Self(format!("(|{together})")));
+        }
+        filters
     }
     /// As it is sent.
     pub(super) fn as_str(&self) -> &str {
@@ -163,6 +189,24 @@ mod tests {
     #[test]
     fn bytes_are_escaped_one_by_one() {
         assert_eq!(Filter::equals("objectGUID", &FilterValue::bytes(&[0, 0x2a, 0xff])).as_str(), "(objectGUID=\\00\\2a\\ff)");
+    }
+
+    #[test]
+    fn alternatives_are_split_by_number_and_length() {
+        let term = |length: usize| Filter::equals("member", &FilterValue::text(&"x".repeat(length)));
+        let check = |lengths: &[usize], expected: &[usize]| {
+            let terms: Vec<Filter> = lengths.iter().map(|length| term(*length)).collect();
+            let filters = Filter::any_of(&terms);
+            assert!(filters.iter().all(|filter| ldap3::parse_filter(filter.as_str()).is_ok()));
+            let counts: Vec<usize> = filters.iter().map(|filter| filter.as_str().matches("(member=").count()).collect();
+            assert_eq!(counts, expected, "{lengths:?}");
+        };
+        check(&[], &[]);
+        check(&[5], &[1]);
+        check(&[5; 100], &[100]);
+        check(&[5; 201], &[100, 100, 1]);
+        check(&[20_000, 20_000, 5, 5], &[1, 3]);
+        check(&[40_000, 5, 40_000], &[1, 1, 1]);
     }
 
     proptest! {

@@ -10,7 +10,7 @@ async fn more_than_wrong_is_said_only_after_the_password_was_proven() {
     for (username, right) in [
         ("mustchange", "must_change"),
         ("expired", "expired"),
-        ("grace", "expired"),
+        ("grace", "grace"),
         ("locked", "wrong_password"),
         ("alice", "authenticated alice"),
     ] {

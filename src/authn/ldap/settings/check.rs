@@ -1,12 +1,11 @@
 //! What the keys must satisfy before anybody is asked. Pure.
 
+mod people;
+
 use super::super::dn::Dn;
 use super::super::endpoint::{Endpoint, Security};
-use super::super::template::{FilterTemplate, is_attribute};
-use super::{
-    AccountRule, AccountSettings, BindMode, GroupSettings, GroupStrategy, LdapSettings, PoolSettings, ServiceAccount, Timeouts,
-    UserSettings,
-};
+use super::super::template::is_attribute;
+use super::{LdapSettings, PoolSettings, ServiceAccount, Timeouts};
 use crate::source::{Diagnostics, Located, OneOrMany, Period, Place, SourceFile};
 
 /// The findings of one file, gathered.
@@ -52,19 +51,11 @@ impl LdapSettings {
     /// Every key on its own and against the others.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
         let findings = &mut Findings { file, found: findings };
-        if let Some(preset) = &self.preset {
-            findings.error(
-                preset.place,
-                "`preset` is not available yet",
-                "remove it; write `user` and `groups` out (the defaults fit OpenLDAP)",
-            );
-        }
         self.check_servers(findings);
         self.check_tls(findings);
         self.check_service_account(findings);
-        self.user.check(findings);
-        self.groups.check(findings);
-        self.accounts.check(findings);
+        self.check_user(findings);
+        self.check_groups(findings);
         self.timeouts.check(findings);
         self.pool.check(findings);
     }
@@ -148,80 +139,6 @@ impl LdapSettings {
                 }
             }
         }
-    }
-}
-
-impl UserSettings {
-    fn check(&self, findings: &mut Findings<'_>) {
-        match self.bind.value {
-            BindMode::Search => {}
-            BindMode::Template => findings.not_yet(self.bind.place, "bind: template"),
-            BindMode::Upn => findings.not_yet(self.bind.place, "bind: upn"),
-        }
-        if let Some(template) = &self.template {
-            findings.not_yet(template.place, "template");
-        }
-        if let Some(suffix) = &self.upn_suffix {
-            findings.not_yet(suffix.place, "upn_suffix");
-        }
-        if self.bases.0.is_empty() {
-            findings.error(self.filter.place, "`user.bases` names no base", "as in bases: [\"ou=people,dc=corp,dc=example\"]");
-        }
-        findings.bases(&self.bases);
-        if let Err(error) = FilterTemplate::parse(&self.filter.value) {
-            findings.error(self.filter.place, error.to_string(), "as in \"(&(objectClass=inetOrgPerson)(uid={username}))\"");
-        }
-        findings.attribute(&self.username);
-        findings.attribute(&self.id);
-    }
-}
-
-impl GroupSettings {
-    fn check(&self, findings: &mut Findings<'_>) {
-        match self.strategy.value {
-            GroupStrategy::Memberof | GroupStrategy::None => {}
-            GroupStrategy::Member => {
-                if self.bases.as_ref().is_none_or(|bases| bases.0.is_empty()) {
-                    findings.error(
-                        self.strategy.place,
-                        "`strategy: member` needs `groups.bases`",
-                        "as in bases: [\"ou=groups,dc=corp,dc=example\"]",
-                    );
-                }
-            }
-            later @ (GroupStrategy::MemberUid | GroupStrategy::InChain | GroupStrategy::TokenGroups) => {
-                findings.error(
-                    self.strategy.place,
-                    format!("`strategy: {}` is not available yet", later.as_str()),
-                    "use memberof, member or none",
-                );
-            }
-        }
-        if let Some(bases) = &self.bases {
-            if bases.0.is_empty() && self.strategy.value != GroupStrategy::Member {
-                findings.error(self.strategy.place, "`groups.bases` names no base", "remove it, or name the subtrees of the groups");
-            }
-            findings.bases(bases);
-        }
-        if let Some(filter) = &self.filter {
-            if filter.value.contains(['{', '}']) {
-                findings.error(filter.place, "`groups.filter` knows no variables", "as in \"(objectClass=groupOfNames)\"");
-            } else if ldap3::parse_filter(&filter.value).is_err() {
-                findings.error(filter.place, "this is not a filter", "as in \"(objectClass=groupOfNames)\"");
-            }
-        }
-        findings.attribute(&self.name);
-        if let Some(nested) = &self.nested {
-            findings.not_yet(nested.place, "nested");
-        }
-        findings.unless_default(&self.age, &Self::AGE, "age");
-    }
-}
-
-impl AccountSettings {
-    fn check(&self, findings: &mut Findings<'_>) {
-        findings.unless_default(&self.must_change, &AccountRule::Deny, "must_change");
-        findings.unless_default(&self.grace, &AccountRule::Deny, "grace");
     }
 }
 

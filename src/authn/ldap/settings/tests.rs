@@ -10,7 +10,7 @@ discovery: {domain: corp.example}
 allow_plaintext: false
 tls: {ca: {file: ca.pem}, server_name: null, certificate: a.crt, key: a.key, min_version: "1.2"}
 service_account: {dn: "CN=svc-narrows,OU=Service,DC=corp,DC=example", password: {file: ldap-password}}
-user: {bind: template, template: "uid={username},dc=x", upn_suffix: corp.example, bases: ["OU=Staff,DC=corp,DC=example"], scope: sub, filter: "(sAMAccountName={username})", username: sAMAccountName, id: objectGUID}
+user: {bind: upn, upn_suffix: corp.example, strip: ["CORP\\", "@corp.example"], bases: ["OU=Staff,DC=corp,DC=example"], scope: sub, filter: "(sAMAccountName={username})", username: sAMAccountName, id: objectGUID}
 groups: {strategy: token_groups, bases: ["OU=Groups,DC=corp,DC=example"], filter: null, name: sAMAccountName, nested: {depth: 8, count: 2000}, age: 60s}
 accounts: {must_change: allow, grace: deny}
 timeouts: {connect: 2s, tls: 2s, bind: 3s, search: 3s}
@@ -50,31 +50,83 @@ fn check(key: &str, line: &str, expected: &str) {
 fn every_key_parses_and_those_to_come_are_refused_by_name() {
     let shown = findings(EVERY_KEY);
     for expected in [
-        "2:9: `preset` is not available yet",
         "4:12: `discovery` is not available yet",
         "3:37: more than one server is not available yet",
         "6:59: `tls.certificate` is not available yet",
         "6:71: `tls.key` is not available yet",
-        "8:14: `bind: template` is not available yet",
-        "8:34: `template` is not available yet",
-        "8:69: `upn_suffix` is not available yet",
-        "9:20: `strategy: token_groups` is not available yet",
-        "9:119: `nested` is not available yet",
-        "10:25: another `must_change` than the default is not available yet",
         "12:74: another `pool.max_operations` than the default is not available yet",
     ] {
         assert!(shown.contains(expected), "{expected}\n--- got\n{shown}");
     }
-    assert_eq!(shown.lines().count(), 12, "{shown}");
+    assert_eq!(shown.lines().count(), 5, "{shown}");
 }
 
 #[test]
 fn the_defaults_fit_openldap() {
     assert_eq!(findings(MINIMAL), "");
     let settings: LdapSettings = SourceFile::new("x.yaml", MINIMAL).parse().unwrap();
-    assert_eq!(settings.user.filter.value, "(&(objectClass=inetOrgPerson)(uid={username}))");
-    assert_eq!(settings.user.id.value, "entryUUID");
-    assert_eq!(settings.groups.strategy.value, GroupStrategy::Memberof);
+    let (user, groups) = (settings.user_keys(), settings.group_keys());
+    assert_eq!(user.filter.value, "(&(objectClass=inetOrgPerson)(uid={username}))");
+    assert_eq!((user.username.value.as_str(), user.id.value.as_str()), ("uid", "entryUUID"));
+    assert_eq!(
+        (groups.strategy.value, groups.name.value.as_str(), groups.member.value.as_str()),
+        (GroupStrategy::Memberof, "cn", "member")
+    );
+    assert_eq!((groups.depth, groups.count, groups.age.value), (8, 2000, Period::seconds(60)));
+}
+
+#[test]
+fn written_keys_win_over_the_preset() {
+    let text = format!("{MINIMAL}preset: 389ds\ngroups: {{nested: {{count: 5}}, name: ou}}\n").replace("{bases:", "{id: entryUUID, bases:");
+    assert_eq!(findings(&text), "");
+    let settings: LdapSettings = SourceFile::new("x.yaml", text.as_str()).parse().unwrap();
+    let (user, groups) = (settings.user_keys(), settings.group_keys());
+    assert_eq!((user.filter.value.as_str(), user.id.value.as_str()), ("(&(objectClass=person)(uid={username}))", "entryUUID"));
+    assert_eq!((groups.depth, groups.count, groups.name.value.as_str()), (0, 5, "ou"));
+
+    check("preset", "preset: active_directory", "`strategy: token_groups` needs `groups.bases`");
+    check("preset", "preset: active_directory\ngroups: {bases: dc=x, nested: {depth: 8, count: 100}}", "");
+    check("preset", "preset: active_directory\ngroups: {strategy: memberof}", "");
+    check("preset", "preset: rfc2307", "`strategy: member_uid` needs `groups.bases`");
+    check("preset", "preset: rfc2307bis", "`strategy: member` needs `groups.bases`");
+    check("preset", "preset: freeipa", "roles and rules beside groups");
+    check("preset", "preset: freeipa\ngroups: {bases: dc=x}", "");
+    check("preset", "preset: openldap", "");
+    check("preset", "preset: samba", "samba");
+}
+
+#[test]
+fn limits_of_nesting_are_limits_of_something() {
+    let check = |written: &str, expected: &str| check("groups", &format!("groups: {{bases: dc=x, {written}}}"), expected);
+    check("nested: {}", "");
+    check("nested: {depth: 0}", "");
+    check("nested: {depth: 3, count: 9}", "");
+    check("nested: {depth: 101}", "`nested.depth` is over 100");
+    check("nested: {count: 0}", "`nested.count` is not between");
+    check("nested: {count: 50001}", "`nested.count` is not between");
+    check("strategy: member_uid, nested: {depth: 2}", "`nested.depth` does nothing with `strategy: member_uid`");
+    check("strategy: token_groups, nested: {depth: 0}", "`nested.depth` does nothing with `strategy: token_groups`");
+    check("strategy: in_chain, nested: {depth: 8, count: 7}", "");
+    check("nested: {levels: 3}", "levels");
+}
+
+#[test]
+fn a_way_to_bind_has_its_key_and_no_other() {
+    let check = |written: &str, expected: &str| check("user", &format!("user: {{bases: \"ou=people,dc=x\", {written}}}"), expected);
+    check("bind: template", "`bind: template` needs `user.template`");
+    check("bind: template, template: \"uid={username},ou=people,dc=x\"", "");
+    check("bind: template, template: \"uid={username},ou=guests,dc=x\"", "outside of `user.bases`");
+    check("bind: template, template: \"uid=alice,ou=people,dc=x\"", "exactly once");
+    check("bind: template, template: \"{username},ou=people,dc=x\"", "is not a DN");
+    check("template: \"uid={username},ou=people,dc=x\"", "does nothing without `bind: template`");
+    check("bind: upn", "`bind: upn` needs `user.upn_suffix`");
+    check("bind: upn, upn_suffix: corp.example", "");
+    check("bind: upn, upn_suffix: \"@corp.example\"", "is no suffix");
+    check("upn_suffix: corp.example", "does nothing without `bind: upn`");
+    check("strip: [\"CORP\\\\\", \"@corp.example\"]", "");
+    for wrong in ["CORP", "@", "\\\\", "a@b", "CO RP\\\\", "@corp\\\\"] {
+        check(&format!("strip: \"{wrong}\""), "cannot be cut off a name");
+    }
 }
 
 #[test]
@@ -124,8 +176,17 @@ fn a_filter_and_its_bases_are_proven_before_anybody_is_asked() {
     check("groups", "groups: {bases: []}", "names no base");
     check("groups", "groups: {filter: \"(cn={username})\"}", "knows no variables");
     check("groups", "groups: {filter: \"(cn=\"}", "not a filter");
-    check("groups", "groups: {strategy: none, age: 5m}", "`age`");
-    check("groups", "groups: {strategy: memberof, nested: {depth: 2}}", "`nested` is not available yet");
+    check("groups", "groups: {strategy: none, age: 5m}", "");
+    check("groups", "groups: {age: 25h}", "longer than a day");
+    check("groups", "groups: {name: dn}", "");
+    for searching in ["member_uid", "in_chain", "token_groups"] {
+        check("groups", &format!("groups: {{strategy: {searching}}}"), "needs `groups.bases`");
+        check("groups", &format!("groups: {{strategy: {searching}, bases: []}}"), "needs `groups.bases`");
+        check("groups", &format!("groups: {{strategy: {searching}, bases: dc=x}}"), "");
+    }
+    check("groups", "groups: {strategy: member, bases: dc=x, member: uniqueMember}", "");
+    check("groups", "groups: {strategy: member, bases: dc=x, member: \"a b\"}", "is not the name of an attribute");
+    check("groups", "groups: {member: uniqueMember}", "`groups.member` does nothing with `strategy: memberof`");
     check("timeouts", "timeouts: {bind: 0s}", "between 50ms and 1m");
     check("timeouts", "timeouts: {connect: 500ms}", "");
     check("pool", "pool: {search: 2}", "");
