@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "nothing is reachable from outside a test binary; `pub` says what a lab offers to the tests")]
 
+mod active_directory;
 mod config;
 mod end_to_end;
 mod interop;

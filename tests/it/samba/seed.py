@@ -67,7 +67,13 @@ group("cycle-a", ["alice"])
 group("cycle-b", ["cycle-a"])
 db.add_remove_group_members("cycle-a", ["cycle-b"])
 group("registry-payments", ["team-l5"])
-group("Löwen, und Bären", ["alice"])
+# A DN with what has to be escaped.
+db.add({
+    "dn": f"CN=Löwen\\, und Bären,OU=Groups,{base}",
+    "objectClass": "group",
+    "sAMAccountName": "Löwen und Bären",
+    "member": dn("alice"),
+})
 group("elsewhere", ["alice"], ou="Elsewhere")
 group("letters", ["alice"], grouptype=2)
 group("primaries")
