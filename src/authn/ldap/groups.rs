@@ -25,6 +25,7 @@ use super::session::Session;
 use super::settings::{GroupKeys, GroupStrategy};
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
+use crate::metrics;
 
 /// The attribute of `strategy: memberof`.
 pub(super) const MEMBER_OF: &str = "memberOf";
@@ -81,9 +82,12 @@ impl Groups {
 
     /// Every group of an entry with a stable id, in a fixed order: as it was read a moment ago, or now.
     pub(super) async fn of(&self, user: &Entry, id: &str, freshness: Freshness, session: &Session<'_>) -> Result<Vec<Group>, Trouble> {
-        let kept = self.kept.as_ref().filter(|_| freshness == Freshness::CacheAllowed);
-        if let Some(groups) = kept.and_then(|kept| kept.get(id, &user.dn)) {
-            return Ok(groups.to_vec());
+        if let Some(kept) = self.kept.as_ref().filter(|_| freshness == Freshness::CacheAllowed) {
+            let groups = kept.get(id, &user.dn);
+            metrics::cache_lookup("groups", if groups.is_some() { "hit" } else { "miss" });
+            if let Some(groups) = groups {
+                return Ok(groups.to_vec());
+            }
         }
         let groups = self.read(user, session).await?;
         if let Some(kept) = &self.kept {
