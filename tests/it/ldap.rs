@@ -4,6 +4,7 @@ mod accounts;
 mod groups;
 mod hostile;
 mod logins;
+mod ranges;
 mod transport;
 mod verify;
 

@@ -361,7 +361,7 @@ userPassword: secret
 pwdChangedTime: 20200101000000Z
 pwdPolicySubentry: cn=grace,ou=policies,dc=example,dc=org
 
-dn: uid=haunted,ou=people,dc=example,dc=org
+dn: uid=haunted,ou=elsewhere,dc=example,dc=org
 objectClass: inetOrgPerson
 uid: haunted
 cn: Haunted

@@ -38,7 +38,7 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
             (None, true) => (Rejection::Grace, true),
             (Some(PASSWORD_EXPIRED), _) => (Rejection::Expired, false),
             (Some(ACCOUNT_LOCKED), _) => (Rejection::Locked, false),
-            // changeAfterReset, and the errors about the password's quality.
+            // changeAfterReset, and the errors about the password's quality. With one of the last logins besides, it is refused.
             (Some(_), grace) => (Rejection::MustChange, !grace),
         },
         49 => match (active_directory_code(text), policy.error) {

@@ -136,10 +136,11 @@ impl Directory {
         let search = Search { base: dn, scope: ldap3::Scope::Base, filter, attributes: &attributes, at_most: None };
         let Some(entry) = session.search(&search).await?.pop() else { return Ok(Found::Nobody) };
         let place: Dn = entry.dn.parse().map_err(|error| Trouble::new("entry", format!("its DN: {error}")))?;
-        if dn.parse().is_ok_and(|wanted: Dn| wanted != place) || !self.bases.iter().any(|(_, base)| place.is_within(base)) {
-            return Err(Trouble::new("entry", "the directory found it in another place than was asked for"));
+        if !self.bases.iter().any(|(_, base)| place.is_within(base)) {
+            return Err(Trouble::new("entry", "the directory found it outside of `user.bases`"));
         }
-        Ok(Found::One(entry))
+        // A directory that takes `álice` for `alice` in DNs has bound somebody else than was typed.
+        Ok(if dn.parse().is_ok_and(|wanted: Dn| wanted == place) { Found::One(entry) } else { Found::Nobody })
     }
 
     fn ambiguous(&self) -> Verdict {

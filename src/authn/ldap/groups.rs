@@ -25,6 +25,7 @@ use super::session::Session;
 use super::settings::{GroupKeys, GroupStrategy};
 use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
+use crate::metrics;
 
 /// The attribute of `strategy: memberof`.
 pub(super) const MEMBER_OF: &str = "memberOf";
@@ -73,17 +74,20 @@ impl Groups {
     pub(super) fn user_attributes(&self) -> &'static [&'static str] {
         match self.strategy {
             GroupStrategy::Memberof => &[MEMBER_OF, "primaryGroupID", "objectSid"],
-            GroupStrategy::InChain => &["primaryGroupID", "objectSid"],
+            GroupStrategy::Member | GroupStrategy::InChain => &["primaryGroupID", "objectSid"],
             GroupStrategy::MemberUid => &["uid", "gidNumber"],
-            GroupStrategy::Member | GroupStrategy::TokenGroups | GroupStrategy::None => &[],
+            GroupStrategy::TokenGroups | GroupStrategy::None => &[],
         }
     }
 
     /// Every group of an entry with a stable id, in a fixed order: as it was read a moment ago, or now.
     pub(super) async fn of(&self, user: &Entry, id: &str, freshness: Freshness, session: &Session<'_>) -> Result<Vec<Group>, Trouble> {
-        let kept = self.kept.as_ref().filter(|_| freshness == Freshness::CacheAllowed);
-        if let Some(groups) = kept.and_then(|kept| kept.get(id, &user.dn)) {
-            return Ok(groups.to_vec());
+        if let Some(kept) = self.kept.as_ref().filter(|_| freshness == Freshness::CacheAllowed) {
+            let groups = kept.get(id, &user.dn);
+            metrics::cache_lookup("groups", if groups.is_some() { "hit" } else { "miss" });
+            if let Some(groups) = groups {
+                return Ok(groups.to_vec());
+            }
         }
         let groups = self.read(user, session).await?;
         if let Some(kept) = &self.kept {
@@ -112,10 +116,7 @@ impl Groups {
     async fn by_member_of(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let mut walk = Walk::new(&user.dn, self.limits);
         let mut found = self.listed_by(std::slice::from_ref(user), &walk, session).await?;
-        if let Some(sid) = primary_sid(user)? {
-            let primary = self.look_up(&place_of(&sid), session).await?;
-            found.extend(primary.filter(|group| self.is_below_bases(group)));
-        }
+        found.extend(self.primary(user, session).await?);
         while walk.climb(found)? {
             found = self.listed_by(walk.level(), &walk, session).await?;
         }
@@ -152,10 +153,11 @@ impl Groups {
         Ok(found)
     }
 
-    /// The groups that name an entry as their member, and those that name them.
+    /// The groups that name an entry as their member, with the primary group, and those that name them.
     async fn by_member(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let mut walk = Walk::new(&user.dn, self.limits);
         let mut found = self.naming(std::slice::from_ref(user), session).await?;
+        found.extend(self.primary(user, session).await?);
         while walk.climb(found)? {
             found = self.naming(walk.level(), session).await?;
         }
@@ -165,6 +167,13 @@ impl Groups {
     async fn naming(&self, level: &[Entry], session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let terms: Vec<Filter> = level.iter().map(|entry| Filter::equals(&self.member, &FilterValue::text(&entry.dn))).collect();
         self.below_bases(&terms, session).await
+    }
+
+    /// Active Directory's primary group, where it counts.
+    async fn primary(&self, user: &Entry, session: &Session<'_>) -> Result<Option<Entry>, Trouble> {
+        let Some(sid) = primary_sid(user)? else { return Ok(None) };
+        let found = self.look_up(&place_of(&sid), session).await?;
+        Ok(found.filter(|group| self.is_below_bases(group)))
     }
 
     /// Unix groups: those that name the user, and the one of the user's own number.

@@ -252,8 +252,8 @@ impl GroupStrategy {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NestedSettings {
-    /// So many levels of groups of groups, with `memberof` and `member`; 0 leaves it at an entry's own. Default: the
-    /// preset's.
+    /// So many levels of groups of groups, with `memberof` and `member`; 0 leaves it at an entry's own. Default
+    /// 8, and with `memberof` the preset's.
     pub depth: Option<u32>,
     /// At most so many groups of one entry, with every strategy. Default 2000.
     pub count: Option<u32>,

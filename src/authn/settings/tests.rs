@@ -93,6 +93,17 @@ fn nobody_keeps_names_from_those_behind() {
         "2:23: file provider `a` is asked for every name, beside another provider of passwords",
     );
     check_all(&["name: a, names: robot-*, file: {path: a}", "name: b, names: \"*-ci\", file: {path: b}"], "");
+    // A bind that comes before the search cannot tell who is unknown.
+    let ldap = |name: &str, user: &str| {
+        let account = "service_account: {dn: cn=n, password: {env: P}}";
+        format!("name: {name}, ldap: {{servers: [\"ldaps://h\"], {account}, user: {{bases: \"ou=p,dc=x\"{user}}}}}")
+    };
+    let template = ldap("a", ", bind: template, template: \"uid={username},ou=p,dc=x\"");
+    let (search, upn) = (ldap("b", ""), ldap("c", ", bind: upn, upn_suffix: corp.example"));
+    check_all(&[&search, &template], "");
+    check_all(&[&template, &search], "3:12: `b` is never asked for names that `a` is asked for first");
+    check_all(&[&upn, &search], "3:12: `b` is never asked for names that `c` is asked for first");
+    check_all(&[&template.replace("name: a,", "name: a, names: \"t-*\","), &search.replace("name: b,", "name: b, names: \"s-*\",")], "");
     check_all(
         &["name: a, oidc: {issuer: x, client: {id: x}}", "name: b, names: b, file: {path: b}"],
         "2:21: provider `a`: oidc is not available yet",

@@ -116,7 +116,8 @@ async fn a_listed_group_that_is_not_there_is_an_outage() {
         // What lies elsewhere does not count, so it is not asked for.
         ("groups: {bases: \"ou=elsewhere,dc=example,dc=org\"}", "authenticated haunted"),
     ] {
-        let said = word(&directory(&lab, &[("groups", groups)]), "haunted", "secret").await;
+        let staff = directory(&lab, &[("user", "user: {bases: \"ou=elsewhere,dc=example,dc=org\"}"), ("groups", groups)]);
+        let said = word(&staff, "haunted", "secret").await;
         assert!(said.starts_with(expected), "{groups}: {said}");
     }
 }

@@ -22,7 +22,7 @@ pub enum Preset {
     Openldap,
     /// Unix accounts and groups with `memberUid`: `user.filter` `(&(objectClass=posixAccount)(uid={username}))`,
     /// `user.username` `uid`, `user.id` `entryUUID`; `groups.strategy` `member_uid`, `groups.filter`
-    /// `(objectClass=posixGroup)`, `groups.name` `cn`, `groups.nested.depth` 0.
+    /// `(objectClass=posixGroup)`, `groups.name` `cn`, `groups.nested.depth` 8.
     #[serde(rename = "rfc2307")]
     Rfc2307,
     /// Unix accounts and groups with `member`: `user.filter` `(&(objectClass=posixAccount)(uid={username}))`,
@@ -41,6 +41,9 @@ pub enum Preset {
     #[serde(rename = "freeipa")]
     Freeipa,
 }
+
+/// Levels of groups of groups, unless the directory follows them.
+const DEPTH: u32 = 8;
 
 /// What a kind of directory says.
 struct Values {
@@ -71,7 +74,7 @@ impl Preset {
             strategy: GroupStrategy::Member,
             group_filter: None,
             group_name: "cn",
-            depth: 8,
+            depth: DEPTH,
         };
         match self {
             Self::ActiveDirectory => Values {
@@ -86,9 +89,7 @@ impl Preset {
             Self::Openldap => {
                 Values { filter: "(&(objectClass=inetOrgPerson)(uid={username}))", strategy: GroupStrategy::Memberof, ..unix }
             }
-            Self::Rfc2307 => {
-                Values { strategy: GroupStrategy::MemberUid, group_filter: Some("(objectClass=posixGroup)"), depth: 0, ..unix }
-            }
+            Self::Rfc2307 => Values { strategy: GroupStrategy::MemberUid, group_filter: Some("(objectClass=posixGroup)"), ..unix },
             Self::Rfc2307bis => unix,
             Self::Ds389 => Values {
                 filter: "(&(objectClass=person)(uid={username}))",
@@ -173,6 +174,8 @@ impl LdapSettings {
         let (written, values) = (&self.groups, self.kind().values());
         let nested = written.nested.as_ref().map(|nested| nested.value).unwrap_or_default();
         let strategy = written.strategy.clone().unwrap_or(Located::nowhere(values.strategy));
+        // Only `memberOf` may hold groups of groups by itself.
+        let depth = if strategy.value == GroupStrategy::Memberof { values.depth } else { DEPTH };
         // A user's `gidNumber` is the same word as a group's.
         let of_strategy = (strategy.value == GroupStrategy::MemberUid).then_some("(objectClass=posixGroup)");
         let filter = values.group_filter.or(of_strategy).map(|filter| Located::nowhere(filter.to_owned()));
@@ -182,7 +185,7 @@ impl LdapSettings {
             member: or_text(written.member.as_ref(), "member"),
             filter: written.filter.clone().or(filter),
             name: or_text(written.name.as_ref(), values.group_name),
-            depth: nested.depth.unwrap_or(values.depth),
+            depth: nested.depth.unwrap_or(depth),
             count: nested.count.unwrap_or(2000),
             age: written.age.clone().unwrap_or(Located::nowhere(Period::seconds(60))),
         }

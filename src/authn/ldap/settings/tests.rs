@@ -84,6 +84,10 @@ fn written_keys_win_over_the_preset() {
     assert_eq!((user.filter.value.as_str(), user.id.value.as_str()), ("(&(objectClass=person)(uid={username}))", "entryUUID"));
     assert_eq!((groups.depth, groups.count, groups.name.value.as_str()), (0, 5, "ou"));
 
+    let text = format!("{MINIMAL}preset: 389ds\ngroups: {{strategy: member, bases: dc=x}}\n");
+    let settings: LdapSettings = SourceFile::new("x.yaml", text.as_str()).parse().unwrap();
+    assert_eq!(settings.group_keys().depth, 8, "no plugin follows `member`");
+
     check("preset", "preset: active_directory", "`strategy: token_groups` needs `groups.bases`");
     check("preset", "preset: active_directory\ngroups: {bases: dc=x, nested: {depth: 8, count: 100}}", "");
     check("preset", "preset: active_directory\ngroups: {strategy: memberof}", "");
