@@ -111,6 +111,12 @@ impl Slapd {
         log.lines().filter(|line| line.contains(&format!("BIND dn=\"{dn}\" method=128"))).count()
     }
 
+    /// How many connections it has accepted, but for those of the tests' own commands.
+    pub(crate) fn connections(&self) -> usize {
+        let log = fs::read_to_string(self.folder.path().join("slapd.log")).unwrap();
+        log.lines().filter(|line| line.contains("ACCEPT from") && line.contains(&format!("127.0.0.1:{})", self.tls_port))).count()
+    }
+
     fn signal(&self, name: &str) {
         run(Command::new("kill").args([name, &self.process.id().to_string()]), "");
     }

@@ -20,12 +20,6 @@ impl From<SearchEntry> for Entry {
 }
 
 impl Entry {
-    /// Roughly how much memory it takes.
-    pub(super) fn size(&self) -> usize {
-        let values = self.attributes.iter().map(|(name, values)| name.len() + values.iter().map(Vec::len).sum::<usize>());
-        self.dn.len() + values.sum::<usize>()
-    }
-
     /// Every value of an attribute. A part of them (Active Directory's `memberOf;range=0-1499`) is trouble.
     pub(super) fn values(&self, attribute: &str) -> Result<Vec<&[u8]>, Trouble> {
         let mut values = Vec::new();
