@@ -4,14 +4,14 @@ mod keeper;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::Proof;
 use super::bind_pool::{BindPool, Unbound};
@@ -40,6 +40,9 @@ pub(super) struct PoolLimits {
     pub(super) max_operations: u64,
 }
 
+/// A connection that brings nothing for so long while a search waits may be dead.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// One server of a directory.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -51,6 +54,8 @@ pub(super) struct Server {
     condition: watch::Sender<Condition>,
     /// Failures since the last success.
     failures: AtomicU32,
+    /// Whether something failed, or is about to, since the last success: others are asked first where there are any.
+    doubted: AtomicBool,
     in_flight: AtomicUsize,
     /// When somebody last wanted it.
     wanted: Mutex<Option<Instant>>,
@@ -94,6 +99,7 @@ impl Server {
             binds: BindPool::new(pool.bind, pool.max_age, pool.max_operations),
             condition: watch::Sender::default(),
             failures: AtomicU32::new(0),
+            doubted: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             wanted: Mutex::default(),
             poke: Arc::default(),
@@ -120,8 +126,12 @@ impl Server {
             State::Fresh | State::Up => self.is_slow(patience).then(|| Trouble::timeout("connect")),
         }
     }
+    /// Whether others should be asked first.
+    pub(super) fn comes_last(&self, patience: Duration) -> bool {
+        self.doubted.load(Ordering::Relaxed) || self.is_slow(patience)
+    }
     /// Whether a first connection takes longer than it should.
-    pub(super) fn is_slow(&self, patience: Duration) -> bool {
+    fn is_slow(&self, patience: Duration) -> bool {
         self.searcher().is_none() && self.condition.borrow().dialing.is_some_and(|since| since.elapsed() > patience)
     }
 
@@ -151,7 +161,17 @@ impl Server {
     pub(super) async fn search(&self, search: &Search<'_>, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
         let searcher = self.searcher().ok_or_else(|| Trouble::lost("search", "the connection was lost"))?;
         let _counted = self.counted("search");
-        let answer = searcher.search(search, deadline).await;
+        let brought = searcher.connection().ending().brought();
+        let mut work = std::pin::pin!(searcher.search(search, deadline));
+        let answer = tokio::select! {
+            answer = &mut work => answer,
+            () = sleep(DOUBT) => {
+                if searcher.connection().ending().brought() == brought {
+                    self.doubted.store(true, Ordering::Relaxed);
+                }
+                work.await
+            }
+        };
         if answer.spoilt {
             self.retire(&searcher);
         } else if answer.worn {
@@ -203,10 +223,12 @@ impl Server {
     }
 
     fn succeeded(&self) {
+        self.doubted.store(false, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
     }
 
     fn failed(&self, trouble: &Trouble) {
+        self.doubted.store(true, Ordering::Relaxed);
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= OPENS_AFTER {
             self.down(trouble.clone());
         }

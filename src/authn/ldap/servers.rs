@@ -205,7 +205,7 @@ impl Servers {
         }
     }
 
-    /// By priority; within one by weight and load; those whose first connection takes long behind the others.
+    /// By priority; within one by weight and load; those that may be about to fail behind the others.
     fn order(&self) -> Vec<Arc<Server>> {
         let mut left: Vec<Placed> = self.listing().servers.to_vec();
         let mut order = Vec::with_capacity(left.len());
@@ -218,7 +218,7 @@ impl Servers {
                 order.push(tier.swap_remove(chosen.unwrap_or(0).min(tier.len() - 1)).server);
             }
         }
-        order.sort_by_key(|server| server.is_slow(PATIENCE));
+        order.sort_by_key(|server| server.comes_last(PATIENCE));
         order
     }
 

@@ -11,12 +11,15 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Proof;
-use super::connection::Connection;
+use super::connection::{Connection, until};
 use super::trouble::Trouble;
 use crate::source::SecretSource;
 
 /// How long the service account is left alone after it was refused.
 const RESTS: Duration = Duration::from_secs(30);
+
+/// So long the answer of one server is waited for before another is asked beside it.
+const TURN: Duration = Duration::from_millis(500);
 
 /// Who searches, at every server of a provider.
 pub(super) struct ServiceLogin {
@@ -80,7 +83,7 @@ impl ServiceLogin {
         if matches!(self.account, Account::Anonymous) {
             return Ok(());
         }
-        let _turn = self.turn(deadline).await?;
+        let _turn = self.turn(deadline).await;
         // It may have been refused while this one waited.
         self.may_bind()?;
         let why = match self.proof(connection, deadline).await {
@@ -123,12 +126,13 @@ impl ServiceLogin {
         }
     }
 
-    /// Waits for the turn where the account is not proven; those who waited for the first success go on side by side.
-    async fn turn(&self, deadline: Instant) -> Result<Option<MutexGuard<'_, ()>>, Trouble> {
+    /// Waits for the turn where the account is not proven; those who waited for the first success go on side by side. A
+    /// refusal comes at once, so whoever waits longer waits for a server that says nothing, and goes on as well.
+    async fn turn(&self, deadline: Instant) -> Option<MutexGuard<'_, ()>> {
         if self.proven.load(Ordering::Acquire) {
-            return Ok(None);
+            return None;
         }
-        let turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| Trouble::timeout("service account"))?;
-        Ok((!self.proven.load(Ordering::Acquire)).then_some(turn))
+        let turn = timeout_at(until(TURN, deadline), self.turn.lock()).await.ok()?;
+        (!self.proven.load(Ordering::Acquire)).then_some(turn)
     }
 }

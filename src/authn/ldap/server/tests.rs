@@ -55,7 +55,7 @@ async fn until(what: impl Fn() -> bool) -> bool {
         if what() {
             return true;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
     false
 }
@@ -157,7 +157,7 @@ async fn a_refused_service_account_is_bound_once() {
         let refused = server.ready(soon()).await.unwrap_err();
         assert_eq!(refused.operation, "service account", "{refused}");
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_millis(300)).await;
     assert_eq!(fake.count(|seen| &seen.binds), 1);
 }
 
@@ -183,6 +183,6 @@ async fn a_server_that_nobody_asks_is_left_alone() {
     let server = server(&fake, pool());
     server.ready(soon()).await.unwrap();
     assert!(until(|| fake.count(|seen| &seen.service_binds) == 2).await);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    sleep(Duration::from_millis(500)).await;
     assert_eq!((fake.count(|seen| &seen.connections), fake.count(|seen| &seen.searches)), (2, 0));
 }
