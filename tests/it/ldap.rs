@@ -2,6 +2,7 @@
 
 mod accounts;
 mod hostile;
+mod servers;
 mod transport;
 mod verify;
 

@@ -59,7 +59,9 @@ fn of_name(expected: &str, presented: &[String]) -> String {
              with subjectAltName {kind}:{expected}"
         );
     }
-    let names: Vec<String> = presented.iter().take(8).map(|name| printable(name)).collect();
+    // They come as `DnsName("ldap.corp.example")` and `IpAddress(10.0.0.1)`.
+    let bare = |name: &String| printable(name.split_once('(').map_or(name.as_str(), |(_, name)| name).trim_matches(['(', ')', '"']));
+    let names: Vec<String> = presented.iter().take(8).map(bare).collect();
     format!("{wrong}: it bears {}; write one of these in `servers` or `tls.server_name`", names.join(", "))
 }
 
@@ -96,7 +98,8 @@ mod tests {
             presented: presented.iter().map(|name| (*name).to_owned()).collect(),
         };
         check(certificate(name(&[])), &["bears no name (subjectAltName)", "subjectAltName DNS:dc1.corp.example"]);
-        check(certificate(name(&["dc2.corp.example"])), &["dc1.corp.example", "bears dc2.corp.example", "tls.server_name"]);
+        let others = name(&["DnsName(\"dc2.corp.example\")", "IpAddress(10.0.0.1)"]);
+        check(certificate(others), &["dc1.corp.example", "bears dc2.corp.example, 10.0.0.1;", "tls.server_name"]);
         check(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), &["does not speak TLS"]);
         check(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired), &["client certificate"]);
     }
