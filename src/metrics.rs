@@ -15,14 +15,41 @@ pub fn token_request(outcome: &'static str, took: Duration) {
 }
 
 /// One operation at a provider that was really carried out (connect, bind, search, compare), not answered by a cache:
-/// `narrows_directory_operations_total{provider,operation,outcome}` and `narrows_directory_operation_seconds{…}`.
+/// `narrows_directory_operations_total{provider,server,operation,outcome}` and
+/// `narrows_directory_operation_seconds{provider,server,operation}`.
 ///
-/// `outcome` is `success`, `rejected` or `unavailable`.
-pub fn directory_operation(provider: &str, operation: &'static str, outcome: &'static str, took: Duration) {
-    let provider = provider.to_owned();
-    metrics::counter!("narrows_directory_operations_total", "provider" => provider.clone(), "operation" => operation, "outcome" => outcome)
-        .increment(1);
-    metrics::histogram!("narrows_directory_operation_seconds", "provider" => provider, "operation" => operation).record(took.as_secs_f64());
+/// `outcome` is `success`, `rejected` or `unavailable`; `server` is empty for a file.
+pub fn directory_operation(provider: &str, server: &str, operation: &'static str, outcome: &'static str, took: Duration) {
+    let (provider, server) = (provider.to_owned(), server.to_owned());
+    metrics::counter!(
+        "narrows_directory_operations_total", "provider" => provider.clone(), "server" => server.clone(), "operation" => operation,
+        "outcome" => outcome
+    )
+    .increment(1);
+    metrics::histogram!("narrows_directory_operation_seconds", "provider" => provider, "server" => server, "operation" => operation)
+        .record(took.as_secs_f64());
+}
+
+/// One more open connection to a server, or one less: `narrows_directory_connections{provider,server}`.
+pub fn directory_connections(provider: &str, server: &str, change: f64) {
+    metrics::gauge!("narrows_directory_connections", "provider" => provider.to_owned(), "server" => server.to_owned()).increment(change);
+}
+
+/// One more operation that runs at a server, or one less: `narrows_directory_in_flight{provider,server,operation}`.
+pub fn directory_in_flight(provider: &str, server: &str, operation: &'static str, change: f64) {
+    let (provider, server) = (provider.to_owned(), server.to_owned());
+    metrics::gauge!("narrows_directory_in_flight", "provider" => provider, "server" => server, "operation" => operation).increment(change);
+}
+
+/// Whether a server is asked: `narrows_directory_server_up{provider,server}`.
+pub fn directory_server_up(provider: &str, server: &str, up: bool) {
+    metrics::gauge!("narrows_directory_server_up", "provider" => provider.to_owned(), "server" => server.to_owned())
+        .set(f64::from(u8::from(up)));
+}
+
+/// One request that another server answers than the one that it would have been for: `narrows_directory_failovers_total{provider}`.
+pub fn directory_failover(provider: &str) {
+    metrics::counter!("narrows_directory_failovers_total", "provider" => provider.to_owned()).increment(1);
 }
 
 /// One look into a cache: `narrows_cache_lookups_total{cache,outcome}`; `outcome` is `hit`, `miss` or `shared`.

@@ -38,7 +38,7 @@ pub struct ProviderStatus {
     pub kind: String,
     /// `up`, `down`, or `unknown` where nobody asked yet.
     pub state: String,
-    /// Why it is down.
+    /// Why it is down, or which of its servers are.
     pub reason: Option<String>,
 }
 
@@ -132,6 +132,7 @@ impl Status {
                 let (state, reason) = match report.health {
                     Health::Unknown => ("unknown", None),
                     Health::Up => ("up", None),
+                    Health::Impaired(reason) => ("up", Some(reason)),
                     Health::Down(reason) => ("down", Some(reason)),
                 };
                 let (name, realm) = (report.name.to_string(), report.realm.to_string());

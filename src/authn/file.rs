@@ -189,7 +189,7 @@ impl Users {
             Ok(None) => "rejected",
             Err(PoolError::Full | PoolError::Deadline | PoolError::Failed) => "unavailable",
         };
-        metrics::directory_operation(&self.names.provider, "compare", outcome, started.elapsed());
+        metrics::directory_operation(&self.names.provider, "", "compare", outcome, started.elapsed());
         result.map_err(|error| Unavailable {
             provider: self.names.provider.to_string(),
             reason: error.to_string(),

@@ -2,8 +2,10 @@
 //! groups.
 //!
 //! - `settings`: the configuration's keys
-//! - `wire`, `frame`, `ber`, `tls`, `endpoint`: the way there
-//! - `connection`, `paging`: one bind, one search; `service`: the service account's; `session`: those of one request
+//! - `servers`, `server`: which server is asked, whether it can be; `session`: the one of a request
+//! - `searcher`, `bind_pool`: its connections; `service`: the service account that the first are bound as
+//! - `connection`, `paging`: one bind, one search
+//! - `wire`, `carry`, `frame`, `ber`, `tls`, `tls_error`, `endpoint`: the way there, and the guard on it
 //! - `template`, `dn_template`, `dn`: filters and names, escaped by their types
 //! - `typed`: what of a typed text is a name
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
@@ -12,41 +14,48 @@
 
 mod answer;
 mod ber;
+mod bind_pool;
 mod build;
+mod carry;
+mod chance;
 mod connection;
 mod directory;
 mod dn;
 mod dn_template;
 mod endpoint;
 mod entry;
+#[cfg(test)]
+mod fake;
 mod frame;
 mod groups;
 mod paging;
 mod person;
 mod probe;
+mod searcher;
+mod server;
+mod servers;
 mod service;
 mod session;
 mod settings;
 mod state;
 mod template;
 mod tls;
+mod tls_error;
 mod trouble;
 mod typed;
 mod wire;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use settings::{BindMode, GroupStrategy, LdapSettings, Preset};
 
-use self::connection::Link;
 use self::dn::Dn;
 use self::dn_template::DnTemplate;
 use self::groups::Groups;
 use self::person::IdAttribute;
-use self::service::ServiceLogin;
+use self::servers::Servers;
 use self::state::AccountRules;
 use self::template::FilterTemplate;
 use self::trouble::Trouble;
@@ -72,8 +81,7 @@ enum Bind {
 /// One directory, ready to be asked.
 pub struct Directory {
     names: Names,
-    link: Link,
-    service: ServiceLogin,
+    servers: Arc<Servers>,
     /// As written and as compared.
     bases: Vec<(String, Dn)>,
     scope: ldap3::Scope,
@@ -85,12 +93,11 @@ pub struct Directory {
     groups: Groups,
     accounts: AccountRules,
     clock: Clock,
-    health: ArcSwap<Health>,
 }
 
 impl std::fmt::Debug for Directory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Directory").field("provider", &self.names.provider).field("server", &self.link.endpoint).finish_non_exhaustive()
+        f.debug_struct("Directory").field("provider", &self.names.provider).field("servers", &self.servers.origin()).finish_non_exhaustive()
     }
 }
 
@@ -131,17 +138,17 @@ impl Directory {
         self.answered(self.standing(identity, circumstances.deadline).await)
     }
 
-    /// Whether it answered the last time that it was asked.
+    /// Whether its servers can be asked, as far as is known.
     pub fn health(&self) -> Health {
-        Health::clone(&self.health.load())
+        self.servers.health()
     }
 
     /// Changes when the settings that make a stable id mean somebody change: the attribute, where it is searched, and,
-    /// for ids that another directory could give to somebody else, the server.
+    /// for ids that another directory could give to somebody else, the servers.
     pub fn fingerprint(&self) -> String {
         let mut bases: Vec<&str> = self.bases.iter().map(|(base, _)| base.as_str()).collect();
         bases.sort_unstable();
-        let server = if self.id.is_unique_everywhere() { String::new() } else { self.link.endpoint.to_string() };
+        let server = if self.id.is_unique_everywhere() { String::new() } else { self.servers.origin() };
         let settings = serde_json::json!(["ldap", self.names.realm, self.id.name().to_ascii_lowercase(), bases, server]);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, settings.to_string().as_bytes());
         data_encoding::HEXLOWER.encode(digest.as_ref())
@@ -175,19 +182,11 @@ impl Directory {
         self.answered(self.group_exists(group, circumstances.deadline).await)
     }
 
-    /// The boundary: remembers the health, and says once in the log what went wrong.
+    /// The boundary: says once in the log what went wrong.
     fn answered<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Unavailable> {
-        match outcome {
-            Ok(answer) => {
-                self.health.store(Arc::new(Health::Up));
-                Ok(answer)
-            }
-            Err(trouble) => {
-                tracing::warn!(provider = %self.names.provider, reason = %trouble, "the directory cannot be asked");
-                let health = if trouble.is_of_an_entry() { Health::Up } else { Health::Down(trouble.to_string()) };
-                self.health.store(Arc::new(health));
-                Err(trouble.unavailable(&self.names.provider))
-            }
-        }
+        outcome.map_err(|trouble| {
+            tracing::warn!(provider = %self.names.provider, reason = %trouble, "the directory cannot be asked");
+            trouble.unavailable(&self.names.provider)
+        })
     }
 }

@@ -116,6 +116,8 @@ pub enum Health {
     Unknown,
     /// It answered (a wrong password is an answer).
     Up,
+    /// It answers, but not with all of its servers; which of them do not, for operators.
+    Impaired(String),
     /// It did not; why, for operators.
     Down(String),
 }

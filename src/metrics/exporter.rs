@@ -85,7 +85,7 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             describe();
             crate::metrics::token_request("granted", Duration::from_millis(3));
-            crate::metrics::directory_operation("staff", "bind", "success", Duration::from_secs(20));
+            crate::metrics::directory_operation("staff", "ldaps://a:636", "bind", "success", Duration::from_secs(20));
             crate::metrics::generation(7);
             crate::metrics::reload_waits(false, true);
         });

@@ -5,6 +5,7 @@ mod groups;
 mod hostile;
 mod logins;
 mod ranges;
+mod servers;
 mod transport;
 mod verify;
 

@@ -111,6 +111,17 @@ impl Slapd {
         log.lines().filter(|line| line.contains(&format!("BIND dn=\"{dn}\" method=128"))).count()
     }
 
+    /// How many binds by a client certificate it has seen.
+    pub(crate) fn external_binds(&self) -> usize {
+        let log = fs::read_to_string(self.folder.path().join("slapd.log")).unwrap();
+        log.lines().filter(|line| line.contains("BIND dn=\"\" method=163")).count()
+    }
+    /// How many connections it has accepted, but for those of the tests' own commands.
+    pub(crate) fn connections(&self) -> usize {
+        let log = fs::read_to_string(self.folder.path().join("slapd.log")).unwrap();
+        log.lines().filter(|line| line.contains("ACCEPT from") && line.contains(&format!("127.0.0.1:{})", self.tls_port))).count()
+    }
+
     fn signal(&self, name: &str) {
         run(Command::new("kill").args([name, &self.process.id().to_string()]), "");
     }
@@ -155,7 +166,8 @@ fn run(command: &mut Command, input: &str) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// `ca.pem`, and `server.pem` with `server.key` for localhost and 127.0.0.1; `other-ca.pem` has signed nothing.
+/// `ca.pem`, and `server.pem` with `server.key` for localhost and 127.0.0.1; `client.pem` with `client.key`, which stands for
+/// the service account, and `stranger.pem` for nobody; `other-ca.pem` has signed nothing.
 fn certificates(folder: &Path) {
     let authority = |name: &str| {
         let mut params = CertificateParams::default();
@@ -172,13 +184,23 @@ fn certificates(folder: &Path) {
     let server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     fs::write(folder.join("server.pem"), server.signed_by(&server_key, &issuer).unwrap().pem()).unwrap();
     fs::write(folder.join("server.key"), server_key.serialize_pem()).unwrap();
+    for (file, name) in [("client", "narrows"), ("stranger", "stranger")] {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "lab");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        fs::write(folder.join(format!("{file}.pem")), params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+        fs::write(folder.join(format!("{file}.key")), key.serialize_pem()).unwrap();
+    }
     fs::write(folder.join("other-ca.pem"), authority("somebody else's CA").0).unwrap();
 }
 
 fn configuration(folder: &Path, options: Options) -> String {
     let folder = folder.display();
     let tls = format!(
-        "TLSCACertificateFile {folder}/ca.pem\nTLSCertificateFile {folder}/server.pem\nTLSCertificateKeyFile {folder}/server.key\n"
+        "TLSCACertificateFile {folder}/ca.pem\nTLSCertificateFile {folder}/server.pem\nTLSCertificateKeyFile {folder}/server.key\n\
+         TLSVerifyClient try\nauthz-regexp \"^cn=narrows,o=lab$\" \"{SERVICE_DN}\"\n"
     );
     let member_of = "overlay memberof\nmemberof-group-oc groupOfNames\nmemberof-refint true\n";
     format!(

@@ -75,15 +75,18 @@ pub(super) fn unsigned(content: &[u8]) -> Result<u32, BerError> {
     }
 }
 
-/// Whether every constructed element holds whole elements, and none lies deeper than `depth`. Walks without recursion.
-pub(super) fn well_formed(bytes: &[u8], depth: usize) -> Result<(), BerError> {
+/// Whether every constructed element holds whole elements, and none lies deeper than `depth`; how many there are. Walks
+/// without recursion.
+pub(super) fn well_formed(bytes: &[u8], depth: usize) -> Result<usize, BerError> {
     let mut open = vec![Elements::of(bytes)];
+    let mut count = 0;
     while let Some(level) = open.last_mut() {
         if level.is_empty() {
             open.pop();
             continue;
         }
         let element = level.element()?;
+        count += 1;
         if element.tag & 0x20 != 0 {
             if open.len() >= depth {
                 return Err(BerError::Depth);
@@ -91,7 +94,7 @@ pub(super) fn well_formed(bytes: &[u8], depth: usize) -> Result<(), BerError> {
             open.push(Elements::of(element.content));
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 #[cfg(test)]
@@ -124,7 +127,7 @@ mod tests {
             message = outer;
         }
         assert_eq!(well_formed(&message, 16), Err(BerError::Depth));
-        assert_eq!(well_formed(&[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x00], 16), Ok(()));
+        assert_eq!(well_formed(&[0x30, 0x05, 0x30, 0x03, 0x02, 0x01, 0x00], 16), Ok(3));
         assert_eq!(well_formed(&[0x30, 0x03, 0x30, 0x03, 0x02], 16), Err(BerError::Malformed));
     }
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answer::Proof;
-use super::connection::{Connection, Search};
+use super::connection::Search;
 use super::dn::Dn;
 use super::dn_template::DnValue;
 use super::entry::Entry;
@@ -216,12 +216,9 @@ impl Directory {
         self.groups.exists(group, &session).await
     }
 
-    /// Over a connection that is bound as the service account.
+    /// At one of the servers.
     async fn session(&self, deadline: Instant) -> Result<Session<'_>, Trouble> {
-        self.service.may_bind()?;
-        let mut connection = Connection::open(&self.link, deadline).await?;
-        self.service.bind(&mut connection, deadline).await?;
-        Ok(Session::new(&self.link, connection, deadline))
+        self.servers.session(deadline).await
     }
 
     /// Everybody whom a filter finds below the bases; one entry that two bases reach is one.

@@ -5,7 +5,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::ber::{self, BerError, Elements};
 
 /// A larger message ends the connection. The entry of somebody in ten thousand groups has about one MiB.
-const MAX_MESSAGE: usize = 8 * 1024 * 1024;
+pub(super) const MAX_MESSAGE: usize = 2 * 1024 * 1024;
+/// The same where no search is open: the answer to a bind is a few hundred bytes.
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
 /// No LDAP message nests deeper; ldap3's parser is recursive.
 const MAX_DEPTH: usize = 16;
 
@@ -22,15 +24,39 @@ pub(super) enum FrameError {
     #[error("the directory does not speak LDAP: {0}")]
     Foreign(#[from] BerError),
     /// The message is too large.
-    #[error("the directory sent a message of {0} bytes; at most {MAX_MESSAGE} are read")]
-    Large(usize),
+    #[error("the directory sent a message of {length} bytes; at most {most} are read")]
+    Large {
+        /// What it claims.
+        length: usize,
+        /// What is allowed.
+        most: usize,
+    },
     /// The network failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Reads exactly one message and not a byte more.
-pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, FrameError> {
+/// A message that may be shown to ldap3.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// All of it.
+    pub(super) bytes: Vec<u8>,
+    /// Which request it belongs to; 0 is nobody's.
+    pub(super) id: u32,
+    /// What kind of answer it is.
+    pub(super) tag: u8,
+    /// So many elements ldap3 will make of it.
+    pub(super) elements: usize,
+}
+
+/// Reads one answer of a directory and not a byte more. Once its head is there, `most` says how large it may be.
+pub(super) async fn read(from: &mut (impl AsyncRead + Unpin), most: impl FnOnce() -> usize) -> Result<Message, FrameError> {
+    let bytes = read_whole(from, most).await?;
+    Ok(admit(bytes)?)
+}
+
+/// Reads exactly one message, whatever it means.
+pub(super) async fn read_whole(from: &mut (impl AsyncRead + Unpin), most: impl FnOnce() -> usize) -> Result<Vec<u8>, FrameError> {
     let mut message = Vec::with_capacity(512);
     let tag = match from.read_u8().await {
         Ok(tag) => tag,
@@ -47,8 +73,9 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>,
             break length;
         }
     };
-    if length > MAX_MESSAGE {
-        return Err(FrameError::Large(length));
+    let most = most();
+    if length > most {
+        return Err(FrameError::Large { length, most });
     }
     let wanted = u64::try_from(length).unwrap_or(u64::MAX);
     // Grows as bytes come, so that a claimed length alone costs nothing.
@@ -56,16 +83,15 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>,
     if got < length {
         return Err(FrameError::Half);
     }
-    admit(&message)?;
     Ok(message)
 }
 
 /// The one place where a message is looked at before ldap3 parses it: `SEQUENCE { messageID, answer, controls? }`, whole
 /// and not too deep.
-fn admit(message: &[u8]) -> Result<(), BerError> {
-    ber::well_formed(message, MAX_DEPTH)?;
-    let mut parts = Elements::of(Elements::of(message).expect(0x30)?);
-    ber::unsigned(parts.expect(0x02)?)?;
+fn admit(bytes: Vec<u8>) -> Result<Message, BerError> {
+    let elements = ber::well_formed(&bytes, MAX_DEPTH)?;
+    let mut parts = Elements::of(Elements::of(&bytes).expect(0x30)?);
+    let id = ber::unsigned(parts.expect(0x02)?)?;
     let answer = parts.element()?;
     match answer.tag {
         // Answers to binds, the end of a search, extended answers. ldap3 cuts a longer result code down to four bytes, which
@@ -84,7 +110,8 @@ fn admit(message: &[u8]) -> Result<(), BerError> {
             return Err(BerError::Malformed);
         }
     }
-    Ok(())
+    let tag = answer.tag;
+    Ok(Message { bytes, id, tag, elements })
 }
 
 fn half(error: std::io::Error) -> FrameError {
@@ -97,8 +124,8 @@ mod tests {
 
     async fn check(bytes: &[u8], expected: &str) {
         let mut from = bytes;
-        let shown = match read(&mut from).await {
-            Ok(message) => format!("{} bytes, {} left", message.len(), from.len()),
+        let shown = match read(&mut from, || MAX_MESSAGE).await {
+            Ok(message) => format!("{} bytes, {} left", message.bytes.len(), from.len()),
             Err(error) => error.to_string(),
         };
         assert!(shown.contains(expected), "{bytes:?}: {shown}");
@@ -120,7 +147,7 @@ mod tests {
         check(&[0x30, 0x05, 0x02], "inside a message").await;
         check(&[0x30, 0x82], "inside a message").await;
         check(b"HTTP/1.1 400 Bad Request", "does not speak LDAP").await;
-        check(&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff], "at most 8388608").await;
+        check(&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff], "at most 2097152").await;
         check(&[0x30, 0x80, 0x00, 0x00], "does not speak LDAP").await;
         check(&[0x30, 0x03, 0x30, 0x09, 0x01], "does not speak LDAP").await;
     }

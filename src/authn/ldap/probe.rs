@@ -4,7 +4,6 @@ use ldap3::Scope;
 use tokio::time::Instant;
 
 use super::Directory;
-use super::answer::Proof;
 use super::connection::{Connection, Search};
 use super::endpoint::Security;
 use super::groups::MEMBER_OF;
@@ -16,26 +15,7 @@ impl Directory {
     /// Stops where the next step would have nothing to stand on.
     pub(super) async fn probed(&self, deadline: Instant) -> Vec<ProbeStep> {
         let mut steps = Vec::new();
-        let opened = Connection::open(&self.link, deadline).await;
-        let protection = match self.link.endpoint.security {
-            Security::Tls => "with TLS",
-            Security::StartTls => "with StartTLS",
-            Security::None => "WITHOUT TLS: passwords travel readable",
-        };
-        let reached = opened.as_ref().map(|_| format!("{}, {protection}", self.link.endpoint)).map_err(Trouble::to_string);
-        steps.push(ProbeStep { step: "connect".to_owned(), outcome: reached });
-        let Ok(mut service) = opened else { return steps };
-
-        let bound = match service.bind(&self.service.dn, &self.service.password, deadline).await {
-            Ok(Proof::Proven) => Ok("bound".to_owned()),
-            Ok(Proof::Refused { rejection, detail, .. }) => Err(format!("the directory refuses it: {}, {detail}", rejection.as_str())),
-            Err(trouble) => Err(trouble.to_string()),
-        };
-        let may_search = bound.is_ok();
-        steps.push(ProbeStep { step: "service account".to_owned(), outcome: bound });
-        if !may_search {
-            return steps;
-        }
+        let Some(service) = self.probed_servers(&mut steps, deadline).await else { return steps };
         let user_bases: Vec<&str> = self.bases.iter().map(|(base, _)| base.as_str()).collect();
         for base in user_bases.iter().copied().chain(self.groups.bases()) {
             let search = Search { base, scope: Scope::Base, filter: &Filter::any(), attributes: &["1.1"], at_most: None };
@@ -57,6 +37,44 @@ impl Directory {
             steps.push(self.probed_people(&format!("groups by {MEMBER_OF}"), &in_groups, nobody, &service, deadline).await);
         }
         steps
+    }
+
+    /// Each server's steps; a connection to the first that may be searched.
+    async fn probed_servers(&self, steps: &mut Vec<ProbeStep>, deadline: Instant) -> Option<Connection> {
+        let servers = match self.servers.all(deadline).await {
+            Ok(servers) => servers,
+            Err(trouble) => {
+                steps.push(ProbeStep { step: "discovery".to_owned(), outcome: Err(trouble.reason) });
+                return None;
+            }
+        };
+        let mut first = None;
+        for server in &servers {
+            let endpoint = &server.link().endpoint;
+            let named = |step: &str| if servers.len() == 1 { step.to_owned() } else { format!("{step} {endpoint}") };
+            let started = Instant::now();
+            let opened = Connection::open(server.link(), deadline).await;
+            let protection = match endpoint.security {
+                Security::Tls => "with TLS",
+                Security::StartTls => "with StartTLS",
+                Security::None => "WITHOUT TLS: passwords travel readable",
+            };
+            let took = started.elapsed().as_millis();
+            let reached = opened.as_ref().map(|_| format!("{endpoint}, {protection}, {took} ms")).map_err(Trouble::to_string);
+            steps.push(ProbeStep { step: named("connect"), outcome: reached });
+            let Ok(mut connection) = opened else { continue };
+            let started = Instant::now();
+            let bound = match server.bind_service(&mut connection, deadline).await {
+                Ok(()) => Ok(format!("bound, {} ms", started.elapsed().as_millis())),
+                Err(trouble) => Err(trouble.reason),
+            };
+            let may_search = bound.is_ok();
+            steps.push(ProbeStep { step: named("service account"), outcome: bound });
+            if may_search && first.is_none() {
+                first = Some(connection);
+            }
+        }
+        first
     }
 
     async fn probed_people(&self, step: &str, filter: &Filter, nobody: &str, service: &Connection, deadline: Instant) -> ProbeStep {

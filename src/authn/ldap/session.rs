@@ -1,34 +1,73 @@
 //! A directory for the time of one request: searches under the service account, and binds as somebody else.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answer::Proof;
-use super::connection::{Connection, Link, Search};
+use super::bind_pool::Unbound;
+use super::connection::Search;
 use super::entry::Entry;
+use super::server::Server;
+use super::servers::Servers;
 use super::trouble::Trouble;
 
-/// Whom a request asks, until its deadline.
+/// Whom a request asks, until its deadline. It stays at one server while that one works: another may not know yet what this
+/// one said.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
-    link: &'a Link,
-    service: Connection,
+    servers: &'a Servers,
+    server: ArcSwap<Server>,
     deadline: Instant,
 }
 
 impl<'a> Session<'a> {
-    /// Over a connection that is bound as the service account.
-    pub(super) fn new(link: &'a Link, service: Connection, deadline: Instant) -> Self {
-        Self { link, service, deadline }
+    /// At a server that has a connection.
+    pub(super) fn new(servers: &'a Servers, server: Arc<Server>, deadline: Instant) -> Self {
+        Self { servers, server: ArcSwap::new(server), deadline }
     }
 
-    /// All entries, or trouble: never a part of them. Searches may run at the same time.
+    /// All entries, or trouble: never a part of them. Searches may run at the same time. What a server or a connection spoilt
+    /// is asked once more.
     pub(super) async fn search(&self, search: &Search<'_>) -> Result<Vec<Entry>, Trouble> {
-        self.service.search(search, self.deadline).await
+        let server = self.server.load_full();
+        let now = Instant::now();
+        // The first try leaves time for the second.
+        let half = now + self.deadline.saturating_duration_since(now) / 2;
+        match server.search(search, half).await {
+            Err(trouble) if trouble.is_of_the_server() => {
+                let other = self.moved(&server).await.map_err(|later| if later.is_late() { trouble } else { later })?;
+                other.search(search, self.deadline).await
+            }
+            outcome => outcome,
+        }
     }
 
-    /// Binds on a connection of its own, as a bind changes who the searches of a connection run as.
+    /// Binds on a connection of its own, as a bind changes who the searches of a connection run as. Never twice, unless
+    /// nothing of it left: every wrong password counts at the directory.
     pub(super) async fn bind(&self, dn: &str, password: &SecretString) -> Result<Proof, Trouble> {
-        Connection::open(self.link, self.deadline).await?.bind(dn, password, self.deadline).await
+        let server = self.server.load_full();
+        match server.bind(dn, password, self.deadline).await {
+            Ok(proof) => Ok(proof),
+            Err(Unbound::Sent(trouble)) => Err(trouble),
+            Err(Unbound::Unsent(trouble)) => {
+                let Ok(other) = self.moved(&server).await else { return Err(trouble) };
+                other.bind(dn, password, self.deadline).await.map_err(|(Unbound::Sent(trouble) | Unbound::Unsent(trouble))| trouble)
+            }
+        }
+    }
+
+    /// To another server, or to a fresh connection where there is no other.
+    async fn moved(&self, from: &Arc<Server>) -> Result<Arc<Server>, Trouble> {
+        let current = self.server.load_full();
+        // Of several searches at a time one moves, and the others follow.
+        if !Arc::ptr_eq(&current, from) {
+            return Ok(current);
+        }
+        let other = self.servers.pick(Some(from), self.deadline).await?;
+        self.server.store(Arc::clone(&other));
+        Ok(other)
     }
 }

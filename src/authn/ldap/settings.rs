@@ -26,11 +26,10 @@ pub struct LdapSettings {
     /// The kind of directory: fills every default of `user` and `groups`. Default `openldap`.
     #[serde(default)]
     pub preset: Option<Located<Preset>>,
-    /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS. More than one is
-    /// not available yet.
+    /// Where to ask: `ldaps://HOST[:PORT]`, or `ldap://HOST[:PORT]`, which means StartTLS.
     #[serde(default)]
     pub servers: Vec<Located<Server>>,
-    /// DNS SRV records instead of `servers`. Not available yet.
+    /// DNS SRV records instead of `servers`.
     #[serde(default)]
     pub discovery: Option<Located<Discovery>>,
     /// Whether `ldap://` may stay without TLS, so that passwords travel readable. Default false.
@@ -39,7 +38,7 @@ pub struct LdapSettings {
     /// How the server proves itself.
     #[serde(default)]
     pub tls: TlsSettings,
-    /// Who searches: `{dn: …, password: {file: …}}`. `external` and `anonymous` are not available yet.
+    /// Who searches: `{dn: …, password: {file: …}}`, `external` or `anonymous`.
     pub service_account: Located<ServiceAccount>,
     /// How a typed name becomes an entry.
     pub user: UserSettings,
@@ -52,7 +51,7 @@ pub struct LdapSettings {
     /// How long one step may take; the request's deadline ends every step earlier.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// Connections that are kept. Other values than the defaults are not available yet.
+    /// Connections that are kept, for each server.
     #[serde(default)]
     pub pool: PoolSettings,
 }
@@ -61,11 +60,12 @@ impl LdapSettings {
     /// The certificates and secrets that it names, meant from `folder`.
     pub(in crate::authn) fn files(&self, folder: &Path) -> Vec<PathBuf> {
         let authority = self.tls.ca.as_ref().map(|ca| folder.join(&ca.file.value));
+        let own = [&self.tls.certificate, &self.tls.key].into_iter().flatten().map(|path| folder.join(&path.value));
         let password = match &self.service_account.value {
             ServiceAccount::Simple { password, .. } => password.value.path(folder),
             ServiceAccount::External | ServiceAccount::Anonymous => None,
         };
-        authority.into_iter().chain(password).collect()
+        authority.into_iter().chain(own).chain(password).collect()
     }
 
     fn default_allow_plaintext() -> Located<bool> {
@@ -73,11 +73,12 @@ impl LdapSettings {
     }
 }
 
-/// `discovery`: servers by DNS SRV. Not available yet.
+/// `discovery`: servers by DNS SRV.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discovery {
-    /// The domain whose `_ldap._tcp` records name the servers. Not available yet.
+    /// The domain whose `_ldap._tcp` records name the servers. Only servers at or below it are asked, unless `tls.server_name`
+    /// says what their certificates bear.
     pub domain: Located<String>,
 }
 
@@ -90,9 +91,9 @@ pub struct TlsSettings {
     pub ca: Option<CaSource>,
     /// The name that the server's certificate must bear. Default: the URL's host.
     pub server_name: Option<Located<String>>,
-    /// A client certificate in PEM. Not available yet.
+    /// A client certificate in PEM, with its chain.
     pub certificate: Option<Located<PathBuf>>,
-    /// The client certificate's key in PEM. Not available yet.
+    /// The client certificate's key in PEM.
     pub key: Option<Located<PathBuf>>,
     /// The oldest TLS version that is accepted: `"1.2"` or `"1.3"`. Default `"1.2"`.
     pub min_version: Option<Located<TlsVersion>>,
@@ -314,15 +315,15 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolSettings {
-    /// Connections of the service account. Default 2.
+    /// Connections of the service account: 1 to 16. Default 2.
     pub search: Located<u32>,
-    /// Searches at a time on each of them. Default 64.
+    /// Searches at a time on each of them: 1 to 512. Default 64.
     pub in_flight: Located<u32>,
-    /// Connections that users are bound on. Default 16.
+    /// Connections that users are bound on: 1 to 256. Default 16.
     pub bind: Located<u32>,
-    /// How old a connection may get. Default 10m.
+    /// How old a connection may get: 10s to 1d. Default 10m.
     pub max_age: Located<Period>,
-    /// After so many operations a connection is replaced. Default 100000.
+    /// After so many operations a connection is replaced: 1 to 10000000. Default 100000.
     pub max_operations: Located<u64>,
 }
 

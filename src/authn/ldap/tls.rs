@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 use super::settings::{TlsSettings, TlsVersion};
 use crate::source::read_whole;
 
 /// The certificates of every authority there is take a quarter of a mebibyte.
 const MAX_ROOTS: u64 = 4 * 1024 * 1024;
+
+/// A chain, or a key.
+const MAX_OWN: u64 = 256 * 1024;
 
 /// What a handshake needs.
 #[derive(Clone, Debug)]
@@ -25,8 +29,8 @@ pub(super) struct TlsClient {
 /// Why there is no trust to build on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    /// The CA file is missing or is no PEM.
-    #[error("cannot read certificates from `{}`: {cause}", path.display())]
+    /// A file is missing or is no PEM.
+    #[error("cannot read `{}`: {cause}", path.display())]
     File {
         /// Which file.
         path: PathBuf,
@@ -44,9 +48,16 @@ pub(super) enum TlsError {
     Library(#[from] rustls::Error),
 }
 
-impl TlsClient {
-    /// Trust as configured: the CA file alone, or else the system's certificates.
-    pub(super) fn build(settings: &TlsSettings, host: &str, folder: &Path) -> Result<Self, TlsError> {
+/// What every server of a provider is trusted by.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    config: Arc<ClientConfig>,
+    name: Option<String>,
+}
+
+impl Trust {
+    /// Trust as configured: the CA file alone, or else the system's certificates; and the certificate to show.
+    pub(super) fn build(settings: &TlsSettings, folder: &Path) -> Result<Self, TlsError> {
         let roots = match &settings.ca {
             Some(ca) => roots_of_file(&folder.join(&ca.file.value))?,
             None => roots_of_system()?,
@@ -56,14 +67,36 @@ impl TlsClient {
             Some(TlsVersion::Tls13) => &[&rustls::version::TLS13],
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = settings.server_name.as_ref().map_or(host, |name| name.value.as_str());
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
-        Ok(Self { config: Arc::new(config), name })
+        let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions)?.with_root_certificates(roots);
+        let config = match (&settings.certificate, &settings.key) {
+            (Some(certificate), Some(key)) => {
+                let (chain, key) = own_certificate(&folder.join(&certificate.value), &folder.join(&key.value))?;
+                config.with_client_auth_cert(chain, key)?
+            }
+            (None, _) | (_, None) => config.with_no_client_auth(),
+        };
+        Ok(Self { config: Arc::new(config), name: settings.server_name.as_ref().map(|name| name.value.clone()) })
     }
+
+    /// The same for one server, whose certificate must bear its host's name or the configured one.
+    pub(super) fn client(&self, host: &str) -> Result<TlsClient, TlsError> {
+        let name = self.name.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
+        Ok(TlsClient { config: Arc::clone(&self.config), name })
+    }
+}
+
+fn own_certificate(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let failed = |path: &Path, cause: String| TlsError::File { path: path.to_owned(), cause };
+    let text = read_whole(certificate, MAX_OWN).map_err(|error| failed(certificate, error.to_string()))?;
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| failed(certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(failed(certificate, "it holds no certificate in PEM".to_owned()));
+    }
+    let text = Zeroizing::new(read_whole(key, MAX_OWN).map_err(|error| failed(key, error.to_string()))?);
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| failed(key, format!("it holds no private key in PEM: {error}")))?;
+    Ok((chain, key))
 }
 
 fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
@@ -85,8 +118,18 @@ fn roots_of_system() -> Result<RootCertStore, TlsError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// That trusts an authority that has signed nothing.
+    pub(in super::super) fn trust() -> Trust {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertificateParams::new(["ca".to_owned()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        let settings = crate::source::SourceFile::new("x.yaml", "ca: {file: ca.pem}").parse::<TlsSettings>().unwrap();
+        Trust::build(&settings, folder.path()).unwrap()
+    }
 
     #[test]
     fn authorities_are_read_from_a_regular_file_only() {

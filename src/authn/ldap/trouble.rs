@@ -17,16 +17,32 @@ pub(super) struct Trouble {
     pub(super) reason: String,
     /// The directory's result code, where it gave one.
     pub(super) code: Option<u32>,
+    cause: Cause,
+}
+
+/// What ended the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Somebody said so.
+    Said,
+    /// The connection is gone.
+    Lost,
+    /// Nothing came in time.
+    Late,
 }
 
 impl Trouble {
     /// Something went wrong in a step.
     pub(super) fn new(operation: &'static str, reason: impl Into<String>) -> Self {
-        Self { operation, reason: reason.into(), code: None }
+        Self { operation, reason: reason.into(), code: None, cause: Cause::Said }
+    }
+    /// The connection ended before the step did.
+    pub(super) fn lost(operation: &'static str, reason: impl Into<String>) -> Self {
+        Self { cause: Cause::Lost, ..Self::new(operation, reason) }
     }
     /// The step took too long.
     pub(super) fn timeout(operation: &'static str) -> Self {
-        Self::new(operation, "no answer in time")
+        Self { cause: Cause::Late, ..Self::new(operation, "no answer in time") }
     }
     /// The directory answered with a code that is no verdict.
     pub(super) fn code(operation: &'static str, code: u32, text: &str) -> Self {
@@ -45,11 +61,15 @@ impl Trouble {
         };
         let text = printable(text);
         let separator = if text.is_empty() { "" } else { ": " };
-        Self { operation, reason: format!("result code {code}{hint}{separator}{text}"), code: Some(code) }
+        Self { operation, reason: format!("result code {code}{hint}{separator}{text}"), code: Some(code), cause: Cause::Said }
     }
-    /// Whether the directory answered and only what it said of one entry cannot be used.
-    pub(super) fn is_of_an_entry(&self) -> bool {
-        matches!(self.operation, "entry" | "groups")
+    /// Whether the server, or the way to it, is at fault, so that another one may do better.
+    pub(super) fn is_of_the_server(&self) -> bool {
+        matches!(self.operation, "connect" | "tls") || self.cause == Cause::Lost || matches!(self.code, Some(51 | 52))
+    }
+    /// Whether nothing came in time.
+    pub(super) fn is_late(&self) -> bool {
+        self.cause == Cause::Late
     }
     /// The same under the name of a provider.
     pub(super) fn unavailable(&self, provider: &str) -> Unavailable {

@@ -1,39 +1,29 @@
 //! The way to a directory: TCP, StartTLS and TLS are ours, so that every byte can be looked at before ldap3 parses it.
 //! ldap3 gets one end of a socket pair; a task carries whole messages between the pair and the directory.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::ber::{BerError, Elements, unsigned};
+use super::carry::{Ending, carry};
 use super::endpoint::{Endpoint, Security};
-use super::frame;
+use super::frame::{self, MAX_ANSWER};
 use super::tls::TlsClient;
+use super::tls_error::explain;
 use super::trouble::Trouble;
 
 /// `ExtendedRequest` number 1 with the name 1.3.6.1.4.1.1466.20037 (RFC 4511 §4.14.1).
 const START_TLS: &[u8; 31] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-/// Why a connection ended, told by the task that carries it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ending(Arc<Mutex<Option<String>>>);
-
-impl Ending {
-    /// The reason, if the connection ended.
-    pub(super) fn reason(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-    fn set(&self, reason: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-    }
-}
+/// What was sent and not even taken by the other side's system for so long ends the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Opens TCP within `connect` and, as the endpoint demands, TLS within `tls`. The carrying task lives in `tasks`.
 pub(super) async fn open(
@@ -46,10 +36,10 @@ pub(super) async fn open(
     let mut stream = tcp(endpoint, connect).await?;
     let (inner, outer) = UnixStream::pair().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
     let inner = inner.into_std().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
-    let ending = Ending::default();
+    let (teller, ending) = Ending::new();
     match (endpoint.security, tls) {
         (Security::None, _) => {
-            tasks.spawn(carry(stream, outer, ending.clone()));
+            tasks.spawn(carry(stream, outer, teller));
         }
         (Security::Tls | Security::StartTls, None) => return Err(Trouble::new("tls", "TLS is demanded and not configured")),
         (security @ (Security::Tls | Security::StartTls), Some(tls)) => {
@@ -59,11 +49,8 @@ pub(super) async fn open(
             }
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
             let handshake = timeout_at(until, connector.connect(tls.name.clone(), stream));
-            let protected = handshake.await.map_err(|_| Trouble::timeout("tls"))?.map_err(|error| {
-                let hint = if error.kind() == ErrorKind::UnexpectedEof { " (does this port speak TLS?)" } else { "" };
-                Trouble::new("tls", format!("{error}{hint}"))
-            })?;
-            tasks.spawn(carry(protected, outer, ending.clone()));
+            let protected = handshake.await.map_err(|_| Trouble::timeout("tls"))?.map_err(|error| Trouble::new("tls", explain(&error)))?;
+            tasks.spawn(carry(protected, outer, teller));
         }
     }
     Ok((inner, ending))
@@ -93,18 +80,23 @@ async fn tcp(endpoint: &Endpoint, until: Instant) -> Result<TcpStream, Trouble> 
 /// No delay (a bind over TLS takes 40 ms longer with it), and a peer that vanished is noticed.
 fn prepared(stream: TcpStream) -> std::io::Result<TcpStream> {
     stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(&stream);
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
-    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_keepalive(&keepalive.with_retries(3))?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(stream)
 }
 
 /// Asks for TLS and reads the one answer, not a byte more: whatever somebody put behind it is taken for TLS and fails there.
 async fn start_tls(stream: &mut TcpStream) -> Result<(), Trouble> {
     stream.write_all(START_TLS).await.map_err(|error| Trouble::new("tls", error.to_string()))?;
-    let answer = frame::read(stream).await.map_err(|error| Trouble::new("tls", error.to_string()))?;
-    match start_tls_code(&answer) {
+    let answer = frame::read(stream, || MAX_ANSWER).await.map_err(|error| Trouble::new("tls", error.to_string()))?;
+    match start_tls_code(&answer.bytes) {
         Ok(0) => Ok(()),
-        Ok(code) => Err(Trouble::code("tls", code, "the directory refuses StartTLS")),
+        Ok(code) => {
+            let refused = "the directory refuses StartTLS: give the server a certificate, or write ldaps:// where it listens for TLS";
+            Err(Trouble::code("tls", code, refused))
+        }
         Err(error) => Err(Trouble::new("tls", format!("the answer to StartTLS cannot be read: {error}"))),
     }
 }
@@ -116,37 +108,6 @@ fn start_tls_code(answer: &[u8]) -> Result<u32, BerError> {
         return Err(BerError::Malformed);
     }
     unsigned(Elements::of(message.expect(0x78)?).expect(0x0a)?)
-}
-
-/// Carries messages until either side ends.
-async fn carry(directory: impl AsyncRead + AsyncWrite, client: UnixStream, ending: Ending) {
-    let (from_directory, mut to_directory) = tokio::io::split(directory);
-    let (mut from_client, mut to_client) = client.into_split();
-    let mut from_directory = BufReader::new(Box::pin(from_directory));
-    let answers = async {
-        loop {
-            match frame::read(&mut from_directory).await {
-                Ok(message) => {
-                    if let Err(error) = to_client.write_all(&message).await {
-                        return error.to_string();
-                    }
-                }
-                Err(error) => return error.to_string(),
-            }
-        }
-    };
-    let requests = async {
-        match tokio::io::copy(&mut from_client, &mut to_directory).await {
-            Ok(_) => "closed".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    };
-    let reason = tokio::select! {
-        reason = answers => reason,
-        reason = requests => reason,
-    };
-    // Set before the sockets are dropped, so that whoever sees the end can read why.
-    ending.set(reason);
 }
 
 #[cfg(test)]

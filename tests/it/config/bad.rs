@@ -195,23 +195,23 @@ fn sections_must_agree() {
 #[test]
 fn a_directory_is_whole_or_refused() {
     check_ldap("preset: active_directory", "7:13 `strategy: token_groups` needs `groups.bases`");
-    check_ldap("discovery: {domain: corp.example}", "7:16 `discovery` is not available yet");
+    check_ldap("discovery: {domain: corp.example}", "7:16 `servers` and `discovery` are two ways to say the same");
     check_ldap("groups: {nested: {depth: 800}}", "7:22 `nested.depth` is over 100");
     check_ldap("groups: {strategy: token_groups}", "7:24 `strategy: token_groups` needs `groups.bases`");
-    check_ldap("pool: {search: 4}", "7:20 another `pool.search` than the default is not available yet");
+    check_ldap("pool: {search: 17}", "7:20 `pool.search` is not between 1 and 16");
     check_ldap("timeouts: {conect: 2s}", "7:16 unknown key `conect`");
     check_ldap("tls: {min_version: 1.2}", "");
     check_ldap("tls: {min_version: \"1.1\"}", "7:24 `1.1` is none of 1.2, 1.3");
     check_ldap("allow_plaintext: true", "7:22 warning: `allow_plaintext` does nothing for ldaps://");
     check_ldap("accounts: {grace: allow}", "");
     check_ldap("accounts: {grace: maybe}", "7:23 `maybe` is none of deny, allow");
-    check_ldap("servers: [\"ldaps://a.example\", \"ldaps://b.example\"]", "4:36 more than one server is not available yet");
+    check_ldap("servers: [\"ldaps://a.example\", \"ldaps://a.example:636\"]", "4:36 `ldaps://a.example:636` is named twice");
     check_ldap("servers: [\"http://a.example\"]", "4:15 a server's URL starts with ldap:// or ldaps://");
     check_ldap(
         "service_account: {dn: \"cn=n,dc=example\", password: hunter2}",
         "5:56 warning: the service account's password stands in the configuration",
     );
-    check_ldap("service_account: anonymous", "5:22 `service_account: anonymous` is not available yet");
+    check_ldap("service_account: external", "5:22 `service_account: external` needs a client certificate");
     check_ldap("user: {bases: [\"dc=example\"], filter: \"(uid=*)\"}", "6:43 the filter has no {username}");
     check_ldap("user: {bases: [\"dc=example\"], bind: template}", "6:41 `bind: template` needs `user.template`");
 }

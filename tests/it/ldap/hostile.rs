@@ -103,7 +103,7 @@ async fn garbage_is_an_outage_and_never_an_answer() {
         ("a code that ends in four zero bytes", Conduct::Answer(long_code), "does not speak LDAP"),
         ("no texts", Conduct::Answer(no_texts), "cannot be read"),
         ("a malformed control", Conduct::Answer(bad_control), "bind:"),
-        ("a close after the bind", Conduct::CloseAfterBind, "search: the directory closed the connection"),
+        ("a close after the bind", Conduct::CloseAfterBind, "the directory closed the connection"),
     ] {
         let (refused, took) = ask("ldap://127.0.0.1:PORT", &[("allow_plaintext", "allow_plaintext: true"), ("tls", "")], conduct).await;
         assert!(refused.reason.contains(expected), "{name}: {refused}");
@@ -124,7 +124,117 @@ async fn nothing_but_a_clean_answer_starts_tls() {
         ("acceptance and no TLS", Conduct::Answer(accepted.to_vec())),
         ("text", Conduct::Answer(b"220 smtp.corp.example ESMTP\r\n".to_vec())),
     ] {
-        let (refused, _) = ask("ldap://127.0.0.1:PORT", &[], conduct).await;
+        let short = ("timeouts", "timeouts: {connect: 1s, tls: 500ms, bind: 1s, search: 1s}");
+        let (refused, _) = ask("ldap://127.0.0.1:PORT", &[short], conduct).await;
         assert!(refused.reason.starts_with("tls: "), "{name}: {refused}");
     }
+}
+
+/// How a flood looks, behind an answer to the first bind.
+#[derive(Clone, Copy)]
+enum Flood {
+    /// Entries of one large value, without an end.
+    Large,
+    /// Entries of as many empty values as fit.
+    Crumbs,
+    /// One message that claims more than ever comes.
+    Claimed,
+    /// Answers that nobody asked for.
+    Stray,
+}
+
+/// Answers binds, and every search with a flood.
+async fn flood(mut stream: TcpStream, kind: Flood) -> std::io::Result<()> {
+    let attributes = |values: &[u8]| element(0x30, &element(0x30, &[element(0x04, b"uid"), element(0x31, values)].concat()));
+    let entry = |id: &[u8], values: &[u8]| {
+        element(0x30, &[id, &element(0x64, &[element(0x04, b"uid=a,ou=people,dc=example,dc=org"), attributes(values)].concat())].concat())
+    };
+    loop {
+        let mut request = vec![0; 65_536];
+        let length = stream.read(&mut request).await?;
+        if length < 8 {
+            return Ok(());
+        }
+        let head = if request[1] < 0x80 { 2 } else { 2 + usize::from(request[1] & 0x7f) };
+        let id = &request[head..head + 3];
+        assert_eq!(id[..2], [0x02, 0x01], "a number of more than one byte");
+        if request[head + 3] == 0x60 {
+            stream.write_all(&[&[0x30, 0x0c], id, b"\x61\x07\x0a\x01\x00\x04\x00\x04\x00"].concat()).await?;
+            continue;
+        }
+        let message = match kind {
+            Flood::Large => entry(id, &element(0x04, &vec![b'a'; 1_000_000])),
+            Flood::Crumbs => entry(id, &[0x04, 0x00].repeat(900_000)),
+            Flood::Claimed => {
+                let mut whole = entry(id, &element(0x04, &vec![b'a'; 2_000_000]));
+                whole.truncate(1_999_000);
+                stream.write_all(&whole).await?;
+                continue;
+            }
+            Flood::Stray => entry(&[0x02, 0x01, 0x7b], &element(0x04, &vec![b'a'; 10_000])),
+        };
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(2) {
+            stream.write_all(&message).await?;
+        }
+    }
+}
+
+/// The most memory that the process ever had, in KiB.
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Alone in a process of its own, which is what it measures.
+#[tokio::test]
+async fn no_flood_takes_much_memory() {
+    let (own, name) = (["--exact", "--nocapture"], "ldap::hostile::no_flood_takes_much_memory");
+    if !own.iter().all(|wanted| std::env::args().any(|argument| argument == *wanted)) {
+        let mut run = tokio::process::Command::new(std::env::current_exe().unwrap());
+        let run = run.args(own).arg(name).output().await.unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&run.stderr));
+        return;
+    }
+    let mut before = 0;
+    // The first round is what the process needs for itself.
+    for (kind, expected) in [
+        (Flood::Stray, "answers that nobody asked for"),
+        (Flood::Large, "more than 10000 entries or 4194304 bytes"),
+        (Flood::Crumbs, "more than 10000 entries or 4194304 bytes"),
+        (Flood::Claimed, "no answer in time"),
+        (Flood::Stray, "answers that nobody asked for"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ldap://{}", listener.local_addr().unwrap());
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(flood(stream, kind));
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let plain = [("allow_plaintext", "allow_plaintext: true"), ("tls", ""), ("timeouts", "timeouts: {search: 1s}")];
+        let staff = std::sync::Arc::new(directory_at(folder.path(), &url, &plain));
+        let mut asked = tokio::task::JoinSet::new();
+        for _ in 0..64 {
+            let staff = std::sync::Arc::clone(&staff);
+            asked.spawn(async move {
+                let password = SecretString::from("secret".to_owned());
+                let started = Instant::now();
+                let refused = staff.verify("alice", &password, &within(Duration::from_secs(4)), &Attempt::default()).await.unwrap_err();
+                assert!(started.elapsed() < Duration::from_secs(5));
+                refused.reason
+            });
+        }
+        let reasons: std::collections::BTreeSet<String> = asked.join_all().await.into_iter().collect();
+        assert!(reasons.iter().any(|reason| reason.contains(expected)), "{expected}: {reasons:#?}");
+        if before == 0 {
+            before = peak();
+        }
+    }
+    assert!(peak() - before < 32 * 1024, "{} KiB more than {before} KiB", peak() - before);
 }

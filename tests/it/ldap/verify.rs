@@ -70,7 +70,9 @@ async fn many_at_once_are_told_apart() {
         asked.spawn(async move { assert_eq!(word(&staff, name, password).await, expected) });
     }
     asked.join_all().await;
-    // No task outlives its verification.
+    // Connections stay, and their number is bounded; nothing of them outlives the directory.
+    assert!((2..=2 + 16).contains(&lab.connections()), "{}", lab.connections());
+    drop(staff);
     let runtime = tokio::runtime::Handle::current().metrics();
     for _ in 0..500 {
         if runtime.num_alive_tasks() == 0 {

@@ -2,11 +2,16 @@
 
 mod people;
 
+use rustls::pki_types::ServerName;
+
 use super::super::dn::Dn;
 use super::super::endpoint::{Endpoint, Security};
 use super::super::template::is_attribute;
-use super::{LdapSettings, PoolSettings, ServiceAccount, Timeouts};
+use super::{Discovery, LdapSettings, PoolSettings, ServiceAccount, Timeouts};
 use crate::source::{Diagnostics, Located, OneOrMany, Period, Place, SourceFile};
+
+/// Said of every server that is asked without TLS.
+const PLAINTEXT: &str = "passwords travel readable between narrows and the directory";
 
 /// The findings of one file, gathered.
 struct Findings<'a> {
@@ -20,14 +25,6 @@ impl Findings<'_> {
     }
     fn warning(&mut self, place: Place, message: impl Into<String>, hint: &str) {
         self.found.push(self.file.warning(place, message).hint(hint));
-    }
-    fn not_yet(&mut self, place: Place, what: &str) {
-        self.error(place, format!("`{what}` is not available yet"), "remove it");
-    }
-    fn unless_default<T: PartialEq>(&mut self, value: &Located<T>, default: &T, what: &str) {
-        if value.value != *default {
-            self.error(value.place, format!("another `{what}` than the default is not available yet"), "remove it");
-        }
     }
     fn attribute(&mut self, name: &Located<String>) {
         if !is_attribute(&name.value) {
@@ -61,49 +58,58 @@ impl LdapSettings {
     }
 
     fn check_servers(&self, findings: &mut Findings<'_>) {
-        if let Some(discovery) = &self.discovery {
-            findings.not_yet(discovery.place, "discovery");
+        match (&self.discovery, self.servers.first()) {
+            (Some(discovery), Some(_)) => {
+                findings.error(discovery.place, "`servers` and `discovery` are two ways to say the same", "keep one");
+            }
+            (Some(discovery), None) => discovery.value.check(self.allow_plaintext.value, findings),
+            (None, Some(_)) => {}
+            (None, None) => {
+                let place = self.service_account.place;
+                findings.error(place, "`servers` names no server", "as in servers: [\"ldaps://ldap.corp.example\"]");
+            }
         }
-        let Some(first) = self.servers.first() else {
-            findings.error(self.service_account.place, "`servers` names no server", "as in servers: [\"ldaps://ldap.corp.example\"]");
-            return;
-        };
-        if let Some(second) = self.servers.get(1) {
-            findings.error(second.place, "more than one server is not available yet", "name one");
-        }
-        if first.value.priority != 0 {
-            findings.not_yet(first.place, "priority");
-        }
-        match Endpoint::parse(&first.value.url, self.allow_plaintext.value) {
-            Err(error) => findings.error(first.place, error.to_string(), "as in ldaps://ldap.corp.example or ldap://10.0.0.1:389"),
-            Ok(endpoint) => match endpoint.security {
-                Security::None => {
-                    findings.warning(
-                        self.allow_plaintext.place,
-                        "passwords travel readable between narrows and the directory",
-                        "remove `allow_plaintext`; ldap:// then uses StartTLS",
-                    );
-                    if let Some(ca) = &self.tls.ca {
-                        findings.warning(ca.file.place, "`tls` does nothing with `allow_plaintext` and ldap://", "remove one of them");
-                    }
+        let mut seen: Vec<Endpoint> = Vec::new();
+        let mut plain = false;
+        for server in &self.servers {
+            match Endpoint::parse(&server.value.url, self.allow_plaintext.value) {
+                Err(error) => findings.error(server.place, error.to_string(), "as in ldaps://ldap.corp.example or ldap://10.0.0.1:389"),
+                Ok(endpoint) if seen.contains(&endpoint) => {
+                    findings.error(server.place, format!("`{endpoint}` is named twice"), "remove one of them");
                 }
-                Security::Tls if self.allow_plaintext.value => {
-                    findings.warning(self.allow_plaintext.place, "`allow_plaintext` does nothing for ldaps://", "remove it");
+                Ok(endpoint) => {
+                    plain |= endpoint.security == Security::None;
+                    seen.push(endpoint);
                 }
-                Security::Tls | Security::StartTls => {}
-            },
+            }
+        }
+        let protected = seen.iter().any(|endpoint| endpoint.security != Security::None);
+        if plain {
+            findings.warning(self.allow_plaintext.place, PLAINTEXT, "remove `allow_plaintext`; ldap:// then uses StartTLS");
+            if let Some(ca) = self.tls.ca.as_ref().filter(|_| !protected) {
+                findings.warning(ca.file.place, "`tls` does nothing with `allow_plaintext` and ldap://", "remove one of them");
+            }
+        } else if self.allow_plaintext.value && self.discovery.is_none() && !seen.is_empty() {
+            findings.warning(self.allow_plaintext.place, "`allow_plaintext` does nothing for ldaps://", "remove it");
+        }
+        if plain && matches!(self.service_account.value, ServiceAccount::External) {
+            findings.error(self.service_account.place, "`service_account: external` needs TLS", "remove `allow_plaintext`");
         }
     }
 
     fn check_tls(&self, findings: &mut Findings<'_>) {
-        if let Some(certificate) = &self.tls.certificate {
-            findings.not_yet(certificate.place, "tls.certificate");
-        }
-        if let Some(key) = &self.tls.key {
-            findings.not_yet(key.place, "tls.key");
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(alone), None) => findings.error(alone.place, "`tls.certificate` needs `tls.key`", "name the file with its key"),
+            (None, Some(alone)) => findings.error(alone.place, "`tls.key` needs `tls.certificate`", "name the file with its certificate"),
+            (None, None) if matches!(self.service_account.value, ServiceAccount::External) => findings.error(
+                self.service_account.place,
+                "`service_account: external` needs a client certificate",
+                "name it in `tls.certificate` and `tls.key`",
+            ),
+            (Some(_), Some(_)) | (None, None) => {}
         }
         if let Some(name) = &self.tls.server_name
-            && rustls::pki_types::ServerName::try_from(name.value.as_str()).is_err()
+            && ServerName::try_from(name.value.as_str()).is_err()
         {
             findings.error(
                 name.place,
@@ -115,8 +121,7 @@ impl LdapSettings {
 
     fn check_service_account(&self, findings: &mut Findings<'_>) {
         match &self.service_account.value {
-            ServiceAccount::External => findings.not_yet(self.service_account.place, "service_account: external"),
-            ServiceAccount::Anonymous => findings.not_yet(self.service_account.place, "service_account: anonymous"),
+            ServiceAccount::External | ServiceAccount::Anonymous => {}
             ServiceAccount::Simple { dn, password } => {
                 // Active Directory also takes user@domain there; an empty DN would be an anonymous bind.
                 if dn.value.trim().is_empty() {
@@ -152,13 +157,32 @@ impl Timeouts {
     }
 }
 
+impl Discovery {
+    fn check(&self, plaintext: bool, findings: &mut Findings<'_>) {
+        let domain = &self.domain;
+        let name = domain.value.trim_end_matches('.');
+        let is_domain = name.contains('.') && matches!(ServerName::try_from(name), Ok(ServerName::DnsName(_)));
+        if !is_domain {
+            findings.error(domain.place, format!("`{}` is not a domain", domain.value), "as in corp.example");
+        }
+        if plaintext {
+            findings.warning(domain.place, PLAINTEXT, "remove `allow_plaintext`; servers at port 389 then use StartTLS");
+        }
+    }
+}
+
 impl PoolSettings {
     fn check(&self, findings: &mut Findings<'_>) {
-        let default = Self::default();
-        findings.unless_default(&self.search, &default.search.value, "pool.search");
-        findings.unless_default(&self.in_flight, &default.in_flight.value, "pool.in_flight");
-        findings.unless_default(&self.bind, &default.bind.value, "pool.bind");
-        findings.unless_default(&self.max_age, &default.max_age.value, "pool.max_age");
-        findings.unless_default(&self.max_operations, &default.max_operations.value, "pool.max_operations");
+        for (value, most, name) in [(&self.search, 16, "search"), (&self.in_flight, 512, "in_flight"), (&self.bind, 256, "bind")] {
+            if value.value == 0 || value.value > most {
+                findings.error(value.place, format!("`pool.{name}` is not between 1 and {most}"), "the default suits most directories");
+            }
+        }
+        if self.max_age.value < Period::seconds(10) || self.max_age.value > Period::days(1) {
+            findings.error(self.max_age.place, "`pool.max_age` is not between 10s and 1d", "the default is 10m");
+        }
+        if !(1..=10_000_000).contains(&self.max_operations.value) {
+            findings.error(self.max_operations.place, "`pool.max_operations` is not between 1 and 10000000", "the default is 100000");
+        }
     }
 }

@@ -29,7 +29,7 @@ impl JsonSchema for Server {
             "examples": ["ldaps://ldap.corp.example"],
         });
         let priority = json!({
-            "description": "Lower is asked first. Default 0; other values are not available yet.",
+            "description": "Lower is asked first; of equal ones either. Default 0.",
             "type": "integer",
             "minimum": 0,
             "default": 0,
@@ -73,7 +73,7 @@ impl JsonSchema for ServiceAccount {
         let mut password = generator.subschema_for::<SecretSource>();
         password.insert("description".to_owned(), "The account's password, a secret: {file: PATH} or {env: NAME}.".into());
         json_schema!({
-            "description": "Who searches: {dn: DN, password: SECRET}.",
+            "description": "Who searches: {dn: DN, password: SECRET}, external or anonymous.",
             "oneOf": [
                 {
                     "type": "object",
@@ -81,8 +81,8 @@ impl JsonSchema for ServiceAccount {
                     "required": ["dn", "password"],
                     "additionalProperties": false,
                 },
-                {"description": "The client certificate. Not available yet.", "const": "external"},
-                {"description": "Nobody in particular. Not available yet.", "const": "anonymous"},
+                {"description": "The client certificate (SASL EXTERNAL).", "const": "external"},
+                {"description": "Nobody in particular: anonymous searches.", "const": "anonymous"},
             ],
         })
     }

@@ -14,7 +14,7 @@ user: {bind: upn, upn_suffix: corp.example, strip: ["CORP\\", "@corp.example"], 
 groups: {strategy: token_groups, bases: ["OU=Groups,DC=corp,DC=example"], filter: null, name: sAMAccountName, nested: {depth: 8, count: 2000}, age: 60s}
 accounts: {must_change: allow, grace: deny}
 timeouts: {connect: 2s, tls: 2s, bind: 3s, search: 3s}
-pool: {search: 2, in_flight: 64, bind: 16, max_age: 10m, max_operations: 7}
+pool: {search: 2, in_flight: 64, bind: 16, max_age: 10m, max_operations: 0}
 "#;
 
 const MINIMAL: &str = r#"
@@ -49,16 +49,12 @@ fn check(key: &str, line: &str, expected: &str) {
 #[test]
 fn every_key_parses_and_those_to_come_are_refused_by_name() {
     let shown = findings(EVERY_KEY);
-    for expected in [
-        "4:12: `discovery` is not available yet",
-        "3:37: more than one server is not available yet",
-        "6:59: `tls.certificate` is not available yet",
-        "6:71: `tls.key` is not available yet",
-        "12:74: another `pool.max_operations` than the default is not available yet",
-    ] {
+    for expected in
+        ["4:12: `servers` and `discovery` are two ways to say the same", "12:74: `pool.max_operations` is not between 1 and 10000000"]
+    {
         assert!(shown.contains(expected), "{expected}\n--- got\n{shown}");
     }
-    assert_eq!(shown.lines().count(), 5, "{shown}");
+    assert_eq!(shown.lines().count(), 2, "{shown}");
 }
 
 #[test]
@@ -137,7 +133,8 @@ fn a_way_to_bind_has_its_key_and_no_other() {
 fn a_server_is_reached_by_tls_or_by_a_plain_word() {
     check("servers", "servers: [\"ldap://ldap.corp.example\"]", "");
     check("servers", "servers: [{url: ldaps://h, priority: 0}]", "");
-    check("servers", "servers: [{url: ldaps://h, priority: 3}]", "`priority` is not available yet");
+    check("servers", "servers: [{url: ldaps://h, priority: 3}, ldap://h]", "");
+    check("servers", "servers: [ldaps://h, \"ldaps://h:636\"]", "`ldaps://h:636` is named twice");
     check("servers", "servers: [{url: ldaps://h, weight: 3}]", "weight");
     check("servers", "servers: []", "names no server");
     check("servers", "servers: [\"ldap://u:p@h\"]", "a host and a port, nothing else");
@@ -149,12 +146,26 @@ fn a_server_is_reached_by_tls_or_by_a_plain_word() {
     check("tls", "tls: {min_version: \"1.1\"}", "1.1");
     check("tls", "tls: {server_name: \"a b\"}", "not a name");
     check("tls", "tls: {insecure: true}", "insecure");
+    check("tls", "tls: {certificate: a.crt}", "`tls.certificate` needs `tls.key`");
+    check("tls", "tls: {key: a.key}", "`tls.key` needs `tls.certificate`");
+    let external = "service_account: external\nallow_plaintext: true\ntls: {certificate: a.crt, key: a.key}";
+    check("servers", &format!("servers: [ldap://h]\n{external}"), "service_account");
+}
+
+#[test]
+fn servers_are_named_or_discovered() {
+    check("servers", "discovery: {domain: corp.example}", "");
+    check("servers", "servers: [ldaps://h]\ndiscovery: {domain: corp.example}", "two ways to say the same");
+    check("servers", "discovery: {domain: corp}", "`corp` is not a domain");
+    check("servers", "discovery: {domain: 10.0.0.1}", "is not a domain");
+    check("servers", "discovery: {domain: corp.example}\nallow_plaintext: true", "passwords travel readable");
 }
 
 #[test]
 fn a_service_account_has_a_name_and_a_password() {
-    check("service_account", "service_account: external", "`service_account: external` is not available yet");
-    check("service_account", "service_account: anonymous", "`service_account: anonymous` is not available yet");
+    check("service_account", "service_account: external", "needs a client certificate");
+    check("service_account", "service_account: external\ntls: {certificate: a.crt, key: a.key}", "");
+    check("service_account", "service_account: anonymous", "");
     check("service_account", "service_account: nobody", "nobody");
     check("service_account", "service_account: {dn: \"\", password: {env: P}}", "DN is empty");
     check("service_account", "service_account: {dn: narrows, password: {env: P}}", "is not a DN");
@@ -193,5 +204,10 @@ fn a_filter_and_its_bases_are_proven_before_anybody_is_asked() {
     check("groups", "groups: {member: uniqueMember}", "`groups.member` does nothing with `strategy: memberof`");
     check("timeouts", "timeouts: {bind: 0s}", "between 50ms and 1m");
     check("timeouts", "timeouts: {connect: 500ms}", "");
-    check("pool", "pool: {search: 2}", "");
+    check("pool", "pool: {search: 16, in_flight: 512, bind: 1, max_age: 10s, max_operations: 1}", "");
+    check("pool", "pool: {search: 0}", "`pool.search` is not between 1 and 16");
+    check("pool", "pool: {in_flight: 513}", "`pool.in_flight` is not between 1 and 512");
+    check("pool", "pool: {bind: 257}", "`pool.bind` is not between 1 and 256");
+    check("pool", "pool: {max_age: 9s}", "`pool.max_age` is not between 10s and 1d");
+    check("pool", "pool: {max_operations: 0}", "`pool.max_operations` is not between");
 }
