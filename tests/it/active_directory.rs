@@ -1,6 +1,5 @@
 //! The LDAP provider against a domain controller.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,6 @@ use crate::samba::{BASE, PASSWORD, SERVICE_DN, Samba};
 /// The settings of a domain; a test adds lines to `user` and `groups`, or replaces the server.
 fn directory(lab: &Samba, server: &str, user: &str, groups: &str) -> Directory {
     let folder = lab.folder();
-    fs::write(folder.join("service-password"), PASSWORD).unwrap();
     let text = format!(
         "preset: active_directory\nservers: [\"{server}\"]\ntls: {{ca: {{file: ca.pem}}}}\n\
          service_account: {{dn: \"{SERVICE_DN}\", password: {{file: service-password}}}}\n\

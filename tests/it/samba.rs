@@ -51,6 +51,7 @@ impl Samba {
         provision(folder.path());
         certificates(folder.path(), namespace.address());
         configure(folder.path(), namespace.address());
+        fs::write(folder.path().join("service-password"), PASSWORD).unwrap();
         fs::write(folder.path().join("seed.py"), include_str!("samba/seed.py")).unwrap();
         run(Command::new("/usr/bin/python3").arg("seed.py").arg(folder.path()).current_dir(&folder));
         let process = launch(&namespace, folder.path());
@@ -71,7 +72,7 @@ impl Samba {
     pub(crate) fn tls_url(&self) -> String {
         format!("ldaps://{}", self.address())
     }
-    /// Where its CA is (`ca.pem`), and where a test may put files.
+    /// Where its CA is (`ca.pem`) and the service account's password (`service-password`), and where a test may put files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
