@@ -14,7 +14,8 @@ use narrows::source::SourceFile;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::samba::{BASE, PASSWORD, SERVICE_DN, Samba};
+use crate::labs::wait;
+use crate::samba::{BASE, Certificate, PASSWORD, SERVICE_DN, Samba};
 
 /// The settings of a domain; a test adds lines to `user` and `groups`, or replaces the server.
 fn directory(lab: &Samba, server: &str, user: &str, groups: &str) -> Directory {
@@ -73,7 +74,7 @@ fn group_names(identity: &Identity) -> String {
 #[tokio::test]
 async fn people_log_in_by_every_name_that_the_filter_knows() {
     let Some(lab) = Samba::shared().await else { return };
-    let by_account = directory(&lab, &lab.tls_url(), ", strip: [\"CORP\\\\\", \"@corp.example\"]", "");
+    let by_account = directory(lab, &lab.tls_url(), ", strip: [\"CORP\\\\\", \"@corp.example\"]", "");
     for name in ["alice", "ALICE", "CORP\\alice", "corp\\Alice", "alice@corp.example"] {
         assert_eq!(word(&by_account, name, PASSWORD).await, "authenticated alice", "{name}");
     }
@@ -81,11 +82,11 @@ async fn people_log_in_by_every_name_that_the_filter_knows() {
         assert_eq!(word(&by_account, name, PASSWORD).await, "not mine", "{name}");
     }
     let any_name = ", filter: \"(&(objectCategory=person)(|(sAMAccountName={username})(userPrincipalName={username})(mail={username})))\"";
-    let by_any = directory(&lab, &lab.tls_url(), any_name, "");
+    let by_any = directory(lab, &lab.tls_url(), any_name, "");
     for name in ["alice", "alice@ad.example.org", "alice@example.org"] {
         assert_eq!(word(&by_any, name, PASSWORD).await, "authenticated alice", "{name}");
     }
-    let by_principal = directory(&lab, &lab.url(), ", bind: upn, upn_suffix: ad.example.org", "");
+    let by_principal = directory(lab, &lab.url(), ", bind: upn, upn_suffix: ad.example.org", "");
     for (name, expected) in [
         ("alice", "authenticated alice"),
         ("alice@AD.example.org", "authenticated alice"),
@@ -98,9 +99,57 @@ async fn people_log_in_by_every_name_that_the_filter_knows() {
 }
 
 #[tokio::test]
+async fn a_domain_is_asked_over_ldaps_and_start_tls_with_one_bind_for_a_password() {
+    let Some(lab) = Samba::shared().await else { return };
+    for (server, binds) in [(lab.tls_url(), 2), (lab.url(), 4)] {
+        let staff = directory(lab, &server, "", "");
+        assert_eq!(word(&staff, "carol", PASSWORD).await, "authenticated carol", "{server}");
+        assert_eq!(word(&staff, "carol", "wrong").await, "wrong_password", "{server}");
+        assert_eq!(word(&staff, "carol", "").await, "wrong_password", "{server}");
+        assert_eq!(lab.binds("carol"), binds, "the empty password was not sent to {server}");
+    }
+}
+
+/// A search below the root comes with referrals to other parts of the domain, and nobody follows them.
+#[tokio::test]
+async fn the_whole_domain_may_be_the_base_and_nothing_needs_a_preset() {
+    let Some(lab) = Samba::shared().await else { return };
+    fs::write(lab.folder().join("root-password"), PASSWORD).unwrap();
+    for (strategy, groups) in
+        [("memberof", "Domain Users | Users | crowd"), ("member", "crowd"), ("in_chain", "Domain Users | Users | crowd")]
+    {
+        let text = format!(
+            "servers: [\"{}\"]\ntls: {{ca: {{file: ca.pem}}}}\n\
+             service_account: {{dn: \"{SERVICE_DN}\", password: {{file: root-password}}}}\n\
+             user: {{bases: [\"{BASE}\"], filter: \"(sAMAccountName={{username}})\", username: sAMAccountName, id: objectGUID}}\n\
+             groups: {{strategy: {strategy}, bases: [\"{BASE}\"], filter: \"(objectClass=group)\", name: sAMAccountName}}\n",
+            lab.tls_url()
+        );
+        let everybody = build(lab.folder(), &text);
+        let member = identity(&everybody, "crowd-07").await;
+        assert_eq!(group_names(&member), groups, "{strategy}");
+        assert_eq!(member.id.len(), 36, "{strategy}: {}", member.id);
+        assert_eq!(word(&everybody, "outsider", PASSWORD).await, "authenticated outsider", "{strategy}");
+        assert_eq!(word(&everybody, "nobody", PASSWORD).await, "not mine", "{strategy}");
+        assert_eq!(standing(&everybody, &member).await, "good", "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn the_certificate_that_samba_makes_has_no_name_and_is_refused_with_that_reason() {
+    let Some(lab) = Samba::start_with(Certificate::OfSamba).await else { return };
+    fs::copy(lab.folder().join("private/tls/ca.pem"), lab.folder().join("ca.pem")).unwrap();
+    for server in [lab.tls_url(), lab.url()] {
+        let said = word(&directory(&lab, &server, "", ""), "alice", PASSWORD).await;
+        assert!(said.starts_with("unavailable: tls") && said.contains("not valid for name"), "{server}: {said}");
+    }
+    assert_eq!(lab.binds("svc-narrows"), 0);
+}
+
+#[tokio::test]
 async fn an_account_state_is_told_to_the_right_password_only() {
     let Some(lab) = Samba::shared().await else { return };
-    let staff = directory(&lab, &lab.tls_url(), "", "");
+    let staff = directory(lab, &lab.tls_url(), "", "");
     for (name, expected) in [("disabled", "disabled"), ("mustchange", "must_change"), ("expired", "expired")] {
         assert_eq!(word(&staff, name, PASSWORD).await, expected, "{name}");
         assert_eq!(word(&staff, name, "wrong").await, "wrong_password", "{name}");
@@ -110,7 +159,7 @@ async fn an_account_state_is_told_to_the_right_password_only() {
 #[tokio::test]
 async fn a_locked_account_says_nothing_and_its_owner_keeps_the_logins() {
     let Some(lab) = Samba::shared().await else { return };
-    let staff = directory(&lab, &lab.tls_url(), "", "");
+    let staff = directory(lab, &lab.tls_url(), "", "");
     let owner = identity(&staff, "locked").await;
     for _ in 0..5 {
         assert_eq!(word(&staff, "locked", "wrong").await, "wrong_password");
@@ -123,7 +172,7 @@ async fn a_locked_account_says_nothing_and_its_owner_keeps_the_logins() {
 #[tokio::test]
 async fn token_groups_are_all_of_them_and_the_primary_one() {
     let Some(lab) = Samba::shared().await else { return };
-    let staff = directory(&lab, &lab.tls_url(), "", "");
+    let staff = directory(lab, &lab.tls_url(), "", "");
     let alice = identity(&staff, "alice").await;
     assert_eq!(
         group_names(&alice),
@@ -148,7 +197,7 @@ async fn every_strategy_finds_what_it_promises() {
         (", strategy: member, nested: {depth: 0}", "Löwen und Bären | cycle-a | letters | team-l0", "primaries"),
         (", strategy: none", "", ""),
     ] {
-        let staff = directory(&lab, &lab.tls_url(), "", groups);
+        let staff = directory(lab, &lab.tls_url(), "", groups);
         assert_eq!(group_names(&identity(&staff, "alice").await), alice, "{groups}");
         assert_eq!(group_names(&identity(&staff, "primary").await), primary, "{groups}");
     }
@@ -164,7 +213,7 @@ async fn a_walk_that_cannot_end_is_an_outage() {
         (", strategy: token_groups, nested: {count: 3}", "count"),
         (", strategy: in_chain, nested: {count: 3}", "count"),
     ] {
-        let staff = directory(&lab, &lab.tls_url(), "", groups);
+        let staff = directory(lab, &lab.tls_url(), "", groups);
         let answer = word(&staff, "alice", PASSWORD).await;
         assert!(answer.starts_with("unavailable") && answer.contains(limit), "{groups}: {answer}");
     }
@@ -173,7 +222,7 @@ async fn a_walk_that_cannot_end_is_an_outage() {
 #[tokio::test]
 async fn a_changed_password_or_account_ends_a_login() {
     let Some(lab) = Samba::shared().await else { return };
-    let staff = directory(&lab, &lab.tls_url(), "", "");
+    let staff = directory(lab, &lab.tls_url(), "", "");
     let (changer, leaver) = (identity(&staff, "changer").await, identity(&staff, "leaver").await);
     assert_eq!(standing(&staff, &changer).await, "good");
     assert_eq!(standing(&staff, &leaver).await, "good");
@@ -201,6 +250,14 @@ async fn a_domain_that_is_frozen_or_lost_is_an_outage_and_comes_back() {
     assert!(staff.verify("alice", &password, &short(), &Attempt::default()).await.is_err());
     lab.namespace().find_packets();
     assert_eq!(word(&staff, "alice", PASSWORD).await, "authenticated alice");
+    lab.namespace().lose_connections();
+    wait::until(Duration::from_secs(10), async || match staff.verify("alice", &password, &short(), &Attempt::default()).await {
+        Ok(Verdict::Authenticated(..)) => Ok(()),
+        Err(outage) => Err(outage.reason.clone()),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    lab.namespace().find_packets();
     lab.kill();
     assert!(staff.verify("alice", &password, &short(), &Attempt::default()).await.is_err());
     lab.restart().await;

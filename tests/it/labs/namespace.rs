@@ -1,18 +1,29 @@
 //! A network namespace with one address that the tests reach: for servers whose ports are fixed, and for packets that get lost.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::require;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A namespace. Ends with its value, and whatever runs in it.
+/// Removes a namespace with all that runs in it when its own standard input closes: a pipe of the test process, as
+/// values in a `static` are never dropped.
+const KEEPER: &str = r#"
+read -r _
+for process in $(ip netns pids "$1"); do kill -KILL "$process"; done
+ip -n "$1" link del inside
+ip netns del "$1"
+"#;
+
+/// A namespace. Ends with its value or with the test process, whichever comes first, and whatever runs in it.
 pub(crate) struct Namespace {
     name: String,
-    outside: String,
     address: String,
+    keeper: Child,
+    life_line: Option<ChildStdin>,
 }
 
 impl Namespace {
@@ -28,27 +39,39 @@ impl Namespace {
             // Two addresses of a network that is nobody else's here.
             let net = process.wrapping_mul(61).wrapping_add(number) % (64 * 256);
             let (third, fourth) = (net / 64, net % 64 * 4);
-            let lab = Self {
-                name: format!("narrows-{process}-{number}"),
-                outside: format!("nw{:x}", process.wrapping_mul(64).wrapping_add(number)),
-                address: format!("10.231.{third}.{}", fourth + 2),
-            };
-            if lab.set_up(&format!("10.231.{third}.{}", fourth + 1)) {
+            let (name, outside) = (format!("narrows-{process}-{number}"), format!("nw{:x}", process.wrapping_mul(64).wrapping_add(number)));
+            let (near, address) = (format!("10.231.{third}.{}", fourth + 1), format!("10.231.{third}.{}", fourth + 2));
+            if is_taken(&near) {
+                continue;
+            }
+            // Before there is anything to keep: a run that is killed halfway leaves nothing either.
+            let lab = Self::kept(name, address);
+            if lab.set_up(&outside, &near) {
                 return Some(lab);
             }
         }
         panic!("no network namespace can be made");
     }
 
-    fn set_up(&self, outside_address: &str) -> bool {
-        let (name, outside) = (self.name.as_str(), self.outside.as_str());
-        let taken = Command::new("ip").args(["-o", "addr"]).output().unwrap();
-        if String::from_utf8_lossy(&taken.stdout).contains(&format!(" {outside_address}/")) {
-            return false;
-        }
+    fn kept(name: String, address: String) -> Self {
+        let mut keeper = Command::new("/bin/sh")
+            .args(["-c", KEEPER, "keeper", &name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C in a terminal reaches the test process alone; the closed pipe then ends the rest in order.
+            .process_group(0)
+            .spawn()
+            .expect("a shell starts");
+        let life_line = keeper.stdin.take();
+        Self { name, address, keeper, life_line }
+    }
+
+    fn set_up(&self, outside: &str, near: &str) -> bool {
+        let name = self.name.as_str();
         ip(&["netns", "add", name])
             && ip(&["link", "add", outside, "type", "veth", "peer", "name", "inside", "netns", name])
-            && ip(&["addr", "add", &format!("{outside_address}/30"), "dev", outside])
+            && ip(&["addr", "add", &format!("{near}/30"), "dev", outside])
             && ip(&["link", "set", outside, "up"])
             && ip(&["-n", name, "addr", "add", &format!("{}/30", self.address), "dev", "inside"])
             && ip(&["-n", name, "link", "set", "inside", "up"])
@@ -67,27 +90,52 @@ impl Namespace {
         command
     }
 
-    /// From now on packets that come in are dropped without a word.
+    /// The program and the arguments before an own one, for what starts commands by itself.
+    pub(crate) fn prefix(&self) -> [&str; 4] {
+        ["ip", "netns", "exec", &self.name]
+    }
+
+    /// From now on packets are dropped without a word, in and out.
     pub(crate) fn lose_packets(&self) {
-        self.iptables("-A");
+        self.iptables(&["-A", "INPUT", "-i", "inside", "-j", "DROP"]);
+        self.iptables(&["-A", "OUTPUT", "-o", "inside", "-j", "DROP"]);
     }
 
-    /// They arrive again.
+    /// The same for the TCP connections that stand now, as with a firewall that has forgotten them: new ones work.
+    pub(crate) fn lose_connections(&self) {
+        let listed = self.command("ss").args(["-Htn", "state", "established"]).output().unwrap();
+        assert!(listed.status.success(), "ss: {}", String::from_utf8_lossy(&listed.stderr));
+        for line in String::from_utf8_lossy(&listed.stdout).lines() {
+            let peer = line.split_whitespace().last().and_then(|peer| peer.rsplit_once(':'));
+            let (_, port) = peer.unwrap_or_else(|| panic!("ss wrote: {line}"));
+            self.iptables(&["-A", "INPUT", "-i", "inside", "-p", "tcp", "--sport", port, "-j", "DROP"]);
+            self.iptables(&["-A", "OUTPUT", "-o", "inside", "-p", "tcp", "--dport", port, "-j", "DROP"]);
+        }
+    }
+
+    /// All packets arrive again.
     pub(crate) fn find_packets(&self) {
-        self.iptables("-D");
+        self.iptables(&["-F"]);
     }
 
-    fn iptables(&self, change: &str) {
-        let status = self.command("iptables").args(["-w", change, "INPUT", "-i", "inside", "-j", "DROP"]).status().unwrap();
-        assert!(status.success(), "iptables {change}");
+    fn iptables(&self, arguments: &[&str]) {
+        let status = self.command("iptables").arg("-w").args(arguments).status().unwrap();
+        assert!(status.success(), "iptables {arguments:?}");
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        remove(&self.name);
-        let _ = ip(&["link", "del", &self.outside]);
+        drop(self.life_line.take());
+        if self.keeper.wait().is_err() {
+            eprintln!("the keeper of {} could not be waited for", self.name);
+        }
     }
+}
+
+fn is_taken(address: &str) -> bool {
+    let known = Command::new("ip").args(["-o", "addr"]).output().unwrap();
+    String::from_utf8_lossy(&known.stdout).contains(&format!(" {address}/"))
 }
 
 fn allowed() -> bool {

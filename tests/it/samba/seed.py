@@ -80,6 +80,11 @@ group("primaries")
 db.add_remove_group_members("primaries", ["primary"])
 for number in range(70):
     group(f"many-{number:02}", ["many"])
+# More members than narrows ever asks for at a time.
+crowd = [f"crowd-{number:02}" for number in range(30)]
+for name in crowd:
+    user(name)
+group("crowd", crowd)
 
 # The token of a group's number: what follows the last dash of its SID.
 sid = db.search(base, expression="(sAMAccountName=primaries)", attrs=["objectSid"])[0]["objectSid"][0]
