@@ -161,19 +161,19 @@ impl Server {
     pub(super) async fn search(&self, search: &Search<'_>, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
         let searcher = self.searcher().ok_or_else(|| Trouble::lost("search", "the connection was lost"))?;
         let _counted = self.counted("search");
-        let brought = searcher.connection().ending().brought();
+        let started = Instant::now();
         let mut work = std::pin::pin!(searcher.search(search, deadline));
         let answer = tokio::select! {
             answer = &mut work => answer,
             () = sleep(DOUBT) => {
-                if searcher.connection().ending().brought() == brought {
+                if searcher.connection().ending().is_silent_since(started) {
                     self.doubted.store(true, Ordering::Relaxed);
                 }
                 work.await
             }
         };
         if answer.spoilt {
-            self.retire(&searcher);
+            self.retire(&searcher, started);
         } else if answer.worn {
             self.poke.notify_one();
         }
@@ -216,9 +216,17 @@ impl Server {
         searchers.iter().filter(|searcher| searcher.is_alive()).max_by_key(|searcher| searcher.room()).cloned()
     }
 
-    fn retire(&self, searcher: &Arc<Searcher>) {
-        searcher.retire();
-        locked(&self.searchers).retain(|other| !Arc::ptr_eq(other, searcher));
+    /// No more searches on this one, nor on those that were as silent since: what broke it broke them too, and each of them
+    /// would cost somebody a time-out.
+    fn retire(&self, searcher: &Arc<Searcher>, since: Instant) {
+        locked(&self.searchers).retain(|other| {
+            let kept = !Arc::ptr_eq(other, searcher) && !other.connection().ending().is_silent_since(since);
+            if !kept {
+                other.retire();
+            }
+            kept
+        });
+        self.binds.clear();
         self.poke.notify_one();
     }
 

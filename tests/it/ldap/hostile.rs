@@ -171,7 +171,7 @@ async fn flood(mut stream: TcpStream, kind: Flood) -> std::io::Result<()> {
                 stream.write_all(&whole).await?;
                 continue;
             }
-            Flood::Stray => entry(&[0x02, 0x01, 0x7b], &element(0x04, &vec![b'a'; 10_000])),
+            Flood::Stray => entry(&[0x02, 0x01, 0x7b], &element(0x04, b"a")).repeat(1000),
         };
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(2) {

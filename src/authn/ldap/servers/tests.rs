@@ -149,6 +149,21 @@ async fn a_server_that_dies_under_load_costs_nobody_an_error() {
 }
 
 #[tokio::test]
+async fn connections_that_a_firewall_forgot_cost_nobody_an_error() {
+    let fake = Fake::start().await;
+    let servers = servers(&[(&fake, 0)]);
+    log_in(&servers, soon()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    fake.seen.deaf_below.store(fake.count(|seen| &seen.connections), Ordering::SeqCst);
+    let started = Instant::now();
+    log_in(&servers, soon()).await.unwrap();
+    assert!(started.elapsed() > Duration::from_millis(900), "nothing was dead");
+    let started = Instant::now();
+    log_in(&servers, soon()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn where_every_server_is_down_a_request_waits_for_the_first_that_is_back() {
     let fake = Fake::start().await;
     let address = fake.address;
