@@ -66,6 +66,10 @@ fn describe() {
     metrics::describe_histogram!("narrows_token_request_seconds", "How long token requests took, by outcome.");
     metrics::describe_counter!("narrows_directory_operations_total", "Operations that a provider really carried out.");
     metrics::describe_histogram!("narrows_directory_operation_seconds", "How long a provider took for them.");
+    metrics::describe_gauge!("narrows_directory_server_up", "Whether a server of a directory is asked.");
+    metrics::describe_gauge!("narrows_directory_connections", "Open connections to a server.");
+    metrics::describe_gauge!("narrows_directory_in_flight", "Operations that run at a server now.");
+    metrics::describe_counter!("narrows_directory_failovers_total", "Requests that went to another server than the one they were for.");
     metrics::describe_counter!("narrows_cache_lookups_total", "Looks into a cache by outcome.");
     metrics::describe_gauge!("narrows_generation", "The running generation of configuration and rules.");
     metrics::describe_counter!("narrows_reloads_total", "Attempts to reload by outcome.");
@@ -86,6 +90,12 @@ mod tests {
             describe();
             crate::metrics::token_request("granted", Duration::from_millis(3));
             crate::metrics::directory_operation("staff", "ldaps://a:636", "bind", "success", Duration::from_secs(20));
+            crate::metrics::directory_connections("staff", "ldaps://a:636", 1.0);
+            crate::metrics::directory_connections("staff", "ldaps://a:636", 1.0);
+            crate::metrics::directory_connections("staff", "ldaps://a:636", -1.0);
+            crate::metrics::directory_in_flight("staff", "ldaps://a:636", "search", 1.0);
+            crate::metrics::directory_server_up("staff", "ldaps://a:636", false);
+            crate::metrics::directory_failover("staff");
             crate::metrics::generation(7);
             crate::metrics::reload_waits(false, true);
         });
@@ -97,8 +107,12 @@ mod tests {
             "narrows_token_requests_total{outcome=\"granted\"} 1",
             "narrows_token_request_seconds_bucket{outcome=\"granted\",le=\"0.0025\"} 0",
             "narrows_token_request_seconds_bucket{outcome=\"granted\",le=\"0.005\"} 1",
-            "narrows_directory_operation_seconds_bucket{provider=\"staff\",operation=\"bind\",le=\"8\"} 0",
-            "narrows_directory_operation_seconds_bucket{provider=\"staff\",operation=\"bind\",le=\"+Inf\"} 1",
+            "narrows_directory_operation_seconds_bucket{provider=\"staff\",server=\"ldaps://a:636\",operation=\"bind\",le=\"8\"} 0",
+            "narrows_directory_operation_seconds_bucket{provider=\"staff\",server=\"ldaps://a:636\",operation=\"bind\",le=\"+Inf\"} 1",
+            "narrows_directory_connections{provider=\"staff\",server=\"ldaps://a:636\"} 1",
+            "narrows_directory_in_flight{provider=\"staff\",server=\"ldaps://a:636\",operation=\"search\"} 1",
+            "narrows_directory_server_up{provider=\"staff\",server=\"ldaps://a:636\"} 0",
+            "narrows_directory_failovers_total{provider=\"staff\"} 1",
             "narrows_generation 7",
             "narrows_reload_waits{reason=\"refused\"} 0",
             "narrows_reload_waits{reason=\"held\"} 1",

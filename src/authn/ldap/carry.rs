@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::ber::{BerError, Elements, unsigned};
 use super::frame::{self, FrameError, MAX_ANSWER, MAX_MESSAGE, Message};
@@ -25,25 +26,32 @@ const MAX_STRAY: usize = 20_000;
 /// What a search is told that grew too large.
 pub(super) const CUT: &str = "narrows: too large";
 
-/// Why a connection ended, told by the task that carries it; and how many messages it brought until now.
+/// Why a connection ended, told by the task that carries it; and when it brought something last.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     reason: watch::Receiver<Option<String>>,
-    brought: Arc<AtomicU64>,
+    brought: Arc<Brought>,
+}
+
+/// The time of the last message.
+#[derive(Debug)]
+struct Brought {
+    began: Instant,
+    milliseconds: AtomicU64,
 }
 
 /// Who tells of the end.
 #[derive(Debug)]
 pub(super) struct Teller {
     reason: watch::Sender<Option<String>>,
-    brought: Arc<AtomicU64>,
+    brought: Arc<Brought>,
 }
 
 impl Ending {
     /// Both ends of the telling.
     pub(super) fn new() -> (Teller, Self) {
         let (sender, reason) = watch::channel(None);
-        let brought = Arc::new(AtomicU64::new(0));
+        let brought = Arc::new(Brought { began: Instant::now(), milliseconds: AtomicU64::new(0) });
         (Teller { reason: sender, brought: Arc::clone(&brought) }, Self { reason, brought })
     }
 
@@ -60,9 +68,15 @@ impl Ending {
         let _ = reason.wait_for(Option::is_some).await;
     }
 
-    /// Messages of the directory until now.
-    pub(super) fn brought(&self) -> u64 {
-        self.brought.load(Ordering::Relaxed)
+    /// Whether the directory has sent nothing since then.
+    pub(super) fn is_silent_since(&self, then: Instant) -> bool {
+        self.brought.milliseconds.load(Ordering::Relaxed) < self.brought.until(then)
+    }
+}
+
+impl Brought {
+    fn until(&self, then: Instant) -> u64 {
+        u64::try_from(then.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -207,7 +221,7 @@ pub(super) async fn carry(directory: impl AsyncRead + AsyncWrite, client: UnixSt
                 Ok(message) => message,
                 Err(error) => return error.to_string(),
             };
-            teller.brought.fetch_add(1, Ordering::Relaxed);
+            teller.brought.milliseconds.store(teller.brought.until(Instant::now()), Ordering::Relaxed);
             let fate = locked(&ledger).answered(&message);
             let written = match fate {
                 Ok(Fate::Forward) => to_client.write_all(&message.bytes).await,

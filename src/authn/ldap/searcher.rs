@@ -85,12 +85,12 @@ impl Searcher {
         let worn = before + 1 == self.max_operations;
         let age = u64::try_from(self.connection.opened().elapsed().as_millis()).unwrap_or(u64::MAX);
         self.used.fetch_max(age, Ordering::Relaxed);
-        let (started, brought) = (Instant::now(), self.connection.ending().brought());
+        let started = Instant::now();
         let (found, spoilt) = match self.connection.search(search, deadline).await {
             Ok(found) => (Ok(found), false),
             // Where nothing else came either, the connection is dead; else the search is slow, and another would be as slow.
             Err(trouble) if trouble.is_late() => {
-                let silent = self.connection.ending().brought() == brought && started.elapsed() >= LONG_ENOUGH;
+                let silent = self.connection.ending().is_silent_since(started) && started.elapsed() >= LONG_ENOUGH;
                 let trouble = if silent { Trouble::lost("search", trouble.reason) } else { trouble };
                 (Err(trouble), silent)
             }

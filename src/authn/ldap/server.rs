@@ -135,9 +135,14 @@ impl Server {
         self.searcher().is_none() && self.condition.borrow().dialing.is_some_and(|since| since.elapsed() > patience)
     }
 
+    /// Somebody would ask it if it could be asked.
+    pub(super) fn want(&self) {
+        *locked(&self.wanted) = Some(Instant::now());
+    }
+
     /// Waits for a connection for searches; one try that fails is the answer. Those who wait at a time wait for the same try.
     pub(super) async fn ready(self: &Arc<Self>, until: Instant) -> Result<(), Trouble> {
-        *locked(&self.wanted) = Some(Instant::now());
+        self.want();
         if self.searcher().is_some() {
             return Ok(());
         }
@@ -161,25 +166,25 @@ impl Server {
     pub(super) async fn search(&self, search: &Search<'_>, deadline: Instant) -> Result<Vec<Entry>, Trouble> {
         let searcher = self.searcher().ok_or_else(|| Trouble::lost("search", "the connection was lost"))?;
         let _counted = self.counted("search");
-        let brought = searcher.connection().ending().brought();
+        let started = Instant::now();
         let mut work = std::pin::pin!(searcher.search(search, deadline));
         let answer = tokio::select! {
             answer = &mut work => answer,
             () = sleep(DOUBT) => {
-                if searcher.connection().ending().brought() == brought {
+                if searcher.connection().ending().is_silent_since(started) {
                     self.doubted.store(true, Ordering::Relaxed);
                 }
                 work.await
             }
         };
-        if answer.spoilt {
-            self.retire(&searcher);
-        } else if answer.worn {
+        // Of all searches on a connection that broke, the first to say so counts against the server.
+        let first = answer.spoilt && self.retire(&searcher, started);
+        if answer.worn {
             self.poke.notify_one();
         }
         match &answer.found {
             Ok(_) => self.succeeded(),
-            Err(trouble) if answer.spoilt => self.failed(trouble),
+            Err(trouble) if first => self.failed(trouble),
             Err(_) => {}
         }
         answer.found
@@ -216,10 +221,24 @@ impl Server {
         searchers.iter().filter(|searcher| searcher.is_alive()).max_by_key(|searcher| searcher.room()).cloned()
     }
 
-    fn retire(&self, searcher: &Arc<Searcher>) {
-        searcher.retire();
-        locked(&self.searchers).retain(|other| !Arc::ptr_eq(other, searcher));
-        self.poke.notify_one();
+    /// No more searches on this one, nor on those that were as silent since: what broke it broke them too, and each of them
+    /// would cost somebody a time-out. Whether anybody could still have got it.
+    fn retire(&self, searcher: &Arc<Searcher>, since: Instant) -> bool {
+        let mut searchers = locked(&self.searchers);
+        let first = searchers.iter().any(|other| Arc::ptr_eq(other, searcher));
+        searchers.retain(|other| {
+            let kept = !Arc::ptr_eq(other, searcher) && !other.connection().ending().is_silent_since(since);
+            if !kept {
+                other.retire();
+            }
+            kept
+        });
+        drop(searchers);
+        if first {
+            self.binds.clear();
+            self.poke.notify_one();
+        }
+        first
     }
 
     fn succeeded(&self) {

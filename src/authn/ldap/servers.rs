@@ -28,6 +28,9 @@ use crate::metrics;
 /// A server that takes longer for its first connection is passed over where there is another.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// And cannot be asked, as far as operators are told.
+const SLOW: Duration = Duration::from_millis(500);
+
 /// What every server of a provider has in common.
 #[derive(Debug)]
 pub(super) struct Common {
@@ -108,6 +111,9 @@ impl Servers {
         order.sort_by_key(|server| not.is_some_and(|not| Arc::ptr_eq(not, server)));
         let (usable, mut others): (Vec<_>, Vec<_>) = order.into_iter().partition(|server| !matches!(server.state(), State::Down(_)));
         let alone = usable.len() + others.len() < 2;
+        for server in &others {
+            server.want();
+        }
         let (mut last, mut passed) = (None, not.is_some());
         for server in usable {
             let patient = if alone { deadline } else { deadline.min(Instant::now() + PATIENCE) };
@@ -146,7 +152,7 @@ impl Servers {
         let mut down = Vec::new();
         let mut fresh = 0;
         for Placed { server, .. } in listing.servers.iter() {
-            match server.trouble(PATIENCE) {
+            match server.trouble(SLOW) {
                 Some(trouble) => down.push(format!("{}: {trouble}", server.link().label)),
                 None if matches!(server.state(), State::Fresh) => fresh += 1,
                 None => {}

@@ -169,9 +169,10 @@ async fn flood(mut stream: TcpStream, kind: Flood) -> std::io::Result<()> {
                 let mut whole = entry(id, &element(0x04, &vec![b'a'; 2_000_000]));
                 whole.truncate(1_999_000);
                 stream.write_all(&whole).await?;
-                continue;
+                while stream.read(&mut request).await? > 0 {}
+                return Ok(());
             }
-            Flood::Stray => entry(&[0x02, 0x01, 0x7b], &element(0x04, &vec![b'a'; 10_000])),
+            Flood::Stray => entry(&[0x02, 0x01, 0x7b], &element(0x04, b"a")).repeat(1000),
         };
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(2) {

@@ -65,7 +65,8 @@ impl Server {
         if missing && Instant::now() >= rounds.next {
             self.try_once(rounds, searchers.is_empty()).await;
             if let Some(due) = due.filter(|_| rounds.failures == 0) {
-                self.retire(due);
+                due.retire();
+                locked(&self.searchers).retain(|other| !Arc::ptr_eq(other, due));
             }
             return Pause { until: rounds.next.min(Instant::now() + KEEP_ALIVE), endings: self.endings() };
         }
@@ -129,9 +130,10 @@ impl Server {
     }
 
     async fn keep_alive(&self, searcher: &Arc<Searcher>) {
+        let started = Instant::now();
         let answer = searcher.keep_alive(Instant::now() + self.link.limits.search.min(ANSWERS)).await;
         if answer.spoilt {
-            self.retire(searcher);
+            self.retire(searcher, started);
         }
     }
 

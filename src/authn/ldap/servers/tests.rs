@@ -82,6 +82,48 @@ async fn one_of_two_dead_costs_one_request_no_more_than_a_moment_and_comes_back_
     assert_eq!(servers.health(), Health::Up);
 }
 
+/// An address where connections are neither accepted nor refused, as behind a firewall that drops.
+fn black_hole() -> (Endpoint, socket2::Socket, Vec<socket2::Socket>) {
+    let stream = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let listener = stream();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let fill = |_| {
+        let client = stream();
+        client.set_nonblocking(true).unwrap();
+        let _ = client.connect(&address);
+        client
+    };
+    let queued = (0..8).map(fill).collect();
+    let port = address.as_socket().unwrap().port();
+    (Endpoint { host: "127.0.0.1".to_owned(), port, security: super::super::endpoint::Security::None }, listener, queued)
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_connection_that_does_not_come_where_there_is_another_server() {
+    let fake = Fake::start().await;
+    let (dropped, _listener, _queued) = black_hole();
+    let servers = Servers::listed(common(), vec![(dropped, 0), (fake.endpoint(), 10)]).unwrap();
+    for (round, most) in [(0, 900), (1, 200), (2, 200)] {
+        let mut tasks = JoinSet::new();
+        for _ in 0..30 {
+            let servers = Arc::clone(&servers);
+            tasks.spawn(async move {
+                let started = Instant::now();
+                log_in(&servers, soon()).await.unwrap();
+                assert!(started.elapsed() < Duration::from_millis(most), "round {round}: {:?}", started.elapsed());
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        // The first connect has ended after a second, and the next ones hold up nobody either.
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    assert!(matches!(servers.health(), Health::Impaired(why) if why.contains("no answer in time")));
+}
+
 #[tokio::test]
 async fn a_server_that_dies_under_load_costs_nobody_an_error() {
     let (first, second) = (Fake::start().await, Fake::start().await);
@@ -104,6 +146,21 @@ async fn a_server_that_dies_under_load_costs_nobody_an_error() {
         done.unwrap();
     }
     assert!(second.count(|seen| &seen.searches) > 0);
+}
+
+#[tokio::test]
+async fn connections_that_a_firewall_forgot_cost_nobody_an_error() {
+    let fake = Fake::start().await;
+    let servers = servers(&[(&fake, 0)]);
+    log_in(&servers, soon()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    fake.seen.deaf_below.store(fake.count(|seen| &seen.connections), Ordering::SeqCst);
+    let started = Instant::now();
+    log_in(&servers, soon()).await.unwrap();
+    assert!(started.elapsed() > Duration::from_millis(900), "nothing was dead");
+    let started = Instant::now();
+    log_in(&servers, soon()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
