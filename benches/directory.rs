@@ -1,5 +1,5 @@
 //! `make bench`: logins at a real OpenLDAP server over LDAPS with nothing remembered, each one search, one bind and the
-//! groups, side by side with connections that are kept and with a new connection for each operation; the processor time of
+//! groups, side by side with connections that are kept and with new ones for each; the processor time of
 //! narrows alone for each; and bare binds the same way.
 //!
 //! The directory and the clients run on the same machine and share its cores with the service.
@@ -31,9 +31,6 @@ use site::{Service, ask_many, free_address, narrows, token_request};
 const SUFFIX: &str = "dc=example,dc=org";
 const PEOPLE: usize = 500;
 const IN_FLIGHT: usize = 16;
-/// Connections that live for one operation, as a directory is asked without a pool.
-const UNPOOLED: &str = "{max_operations: 1}";
-const POOLED: &str = "{}";
 
 fn main() -> Result<()> {
     // `cargo test --all-targets` runs this binary too, without `--bench`.
@@ -44,18 +41,26 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let slapd = Slapd::start(folder.path())?;
 
-    let pooled = logins(folder.path(), &slapd, POOLED, 20_000)?;
-    writeln!(out, "whole logins, pooled          {:>9.0} /s   {:>6.0} µs of own processor time each", pooled.rate, pooled.cpu_micros)?;
-    writeln!(out, "resident after them           {:>9.1} MiB", pooled.memory)?;
-    let fresh = logins(folder.path(), &slapd, UNPOOLED, 3_000)?;
-    writeln!(out, "whole logins, new connections {:>9.0} /s   {:>6.0} µs of own processor time each", fresh.rate, fresh.cpu_micros)?;
-    writeln!(out, "                              {:>9.1} times as many", pooled.rate / fresh.rate)?;
+    let service = logins(folder.path(), &slapd, 20_000)?;
+    writeln!(out, "logins over HTTP              {:>9.0} /s   {:>6.0} µs of own processor time each", service.rate, service.cpu_micros)?;
+    writeln!(out, "resident after them           {:>9.1} MiB", service.memory)?;
 
-    let pooled = binds(folder.path(), &slapd, POOLED, 40_000)?;
-    writeln!(out, "bare binds, pooled            {pooled:>9.0} /s")?;
-    let fresh = binds(folder.path(), &slapd, UNPOOLED, 3_000)?;
-    writeln!(out, "bare binds, new connections   {fresh:>9.0} /s")?;
-    writeln!(out, "                              {:>9.1} times as many", pooled / fresh)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let user = String::new();
+    let template = format!("bind: template, template: \"uid={{username}},ou=people,{SUFFIX}\", ");
+    // With `bind: template` a wrong password is one bind and nothing else.
+    for (what, user, password, count) in [("whole logins", &user, "secret", 20_000), ("bare binds", &template, "wrong", 40_000)] {
+        let recipe = Arc::new(Recipe::new(&slapd, folder.path(), user, password)?);
+        let shared = Arc::new(recipe.directory()?);
+        let kept = runtime.block_on(async {
+            ask_directory(&recipe, Some(&shared), count / 10).await?;
+            ask_directory(&recipe, Some(&shared), count).await
+        })?;
+        let fresh = runtime.block_on(ask_directory(&recipe, None, 3_000))?;
+        writeln!(out, "{what}, connections kept   {kept:>9.0} /s")?;
+        writeln!(out, "{what}, new for each one   {fresh:>9.0} /s")?;
+        writeln!(out, "                              {:>9.1} times as many", kept / fresh)?;
+    }
     Ok(())
 }
 
@@ -66,7 +71,7 @@ struct Figures {
 }
 
 /// Logins of different people over HTTP, nothing remembered.
-fn logins(folder: &Path, slapd: &Slapd, pool: &str, count: usize) -> Result<Figures> {
+fn logins(folder: &Path, slapd: &Slapd, count: usize) -> Result<Figures> {
     let address = free_address()?;
     let site = folder.join(format!("site-{}", address.port()));
     fs::create_dir(&site)?;
@@ -78,7 +83,7 @@ fn logins(folder: &Path, slapd: &Slapd, pool: &str, count: usize) -> Result<Figu
              credentials_cache: {{verified: 0s, rejected: 0s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: warn}}\n\
              providers:\n  - name: staff\n    ldap:\n{}",
             free_address()?,
-            indented(&directory_settings(slapd, folder, pool, "")),
+            indented(&directory_settings(slapd, folder, "")),
         ),
     )?;
     let rules = "version: 1\nreserved: []\nrules: [{to: {group: \"registry-{team}\"}, allow: contributor, repository: \"{team}/**\"}]\n";
@@ -97,49 +102,70 @@ fn logins(folder: &Path, slapd: &Slapd, pool: &str, count: usize) -> Result<Figu
     Ok(Figures { rate: per_second(count, took), cpu_micros: cpu.as_secs_f64() * 1e6 / as_float(count), memory })
 }
 
-/// Binds and nothing else: with `bind: template` a wrong password is one bind.
-fn binds(folder: &Path, slapd: &Slapd, pool: &str, count: usize) -> Result<f64> {
-    let template = format!("bind: template, template: \"uid={{username}},ou=people,{SUFFIX}\", ");
-    let file = SourceFile::new(folder.join("binds.yaml"), directory_settings(slapd, folder, pool, &template));
-    let settings: LdapSettings = file.parse().map_err(|finding| anyhow::anyhow!("{finding}"))?;
-    let names = Names { provider: Arc::from("staff"), realm: Arc::from("corp"), ignore_case: true };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let directory = Directory::build(names, &settings, &file, &Clock::system()).map_err(|findings| anyhow::anyhow!("{findings}"))?;
-    let directory = Arc::new(directory);
-    runtime.block_on(async {
-        bind_many(&directory, count / 10).await?;
-        let started = Instant::now();
-        bind_many(&directory, count).await?;
-        Ok(per_second(count, started.elapsed()))
-    })
+/// What it takes to ask a directory, and what is asked.
+struct Recipe {
+    names: Names,
+    settings: LdapSettings,
+    file: SourceFile,
+    password: &'static str,
 }
 
-async fn bind_many(directory: &Arc<Directory>, count: usize) -> Result<()> {
+impl Recipe {
+    fn new(slapd: &Slapd, folder: &Path, user: &str, password: &'static str) -> Result<Self> {
+        let file = SourceFile::new(folder.join("directory.yaml"), directory_settings(slapd, folder, user));
+        let settings = file.parse().map_err(|finding| anyhow::anyhow!("{finding}"))?;
+        let names = Names { provider: Arc::from("staff"), realm: Arc::from("corp"), ignore_case: true };
+        Ok(Self { names, settings, file, password })
+    }
+
+    /// One without any connection yet.
+    fn directory(&self) -> Result<Directory> {
+        let built = Directory::build(self.names.clone(), &self.settings, &self.file, &Clock::system());
+        built.map_err(|findings| anyhow::anyhow!("{findings}"))
+    }
+
+    fn expects(&self, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Authenticated(identity, _) => self.password == "secret" && !identity.groups.is_empty(),
+            Verdict::Rejected(Rejection::WrongPassword) => self.password == "wrong",
+            Verdict::Rejected(_) | Verdict::NotMine | Verdict::Throttled(_) => false,
+        }
+    }
+}
+
+/// Asks for different people, so many at a time; how many a second. Without a shared directory each has its own, and with it
+/// connections of its own.
+async fn ask_directory(recipe: &Arc<Recipe>, shared: Option<&Arc<Directory>>, count: usize) -> Result<f64> {
+    let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     let asked = Arc::new(AtomicUsize::new(0));
     for _ in 0..IN_FLIGHT {
-        let (directory, asked) = (Arc::clone(directory), Arc::clone(&asked));
+        let (recipe, shared, asked) = (Arc::clone(recipe), shared.map(Arc::clone), Arc::clone(&asked));
         tasks.spawn(async move {
-            let password = SecretString::from("wrong");
-            while asked.fetch_add(1, Ordering::Relaxed) < count {
-                let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
-                let circumstances = Circumstances { source: None, deadline };
-                let verdict = directory.verify("user001", &password, &circumstances, &Attempt::default()).await?;
-                ensure!(matches!(verdict, Verdict::Rejected(Rejection::WrongPassword)), "{verdict:?}");
+            let password = SecretString::from(recipe.password);
+            loop {
+                let number = asked.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return Ok(());
+                }
+                let directory = shared.as_ref().map_or_else(|| recipe.directory().map(Arc::new), |shared| Ok(Arc::clone(shared)))?;
+                let circumstances = Circumstances { source: None, deadline: tokio::time::Instant::now() + Duration::from_secs(8) };
+                let name = format!("user{:03}", number % PEOPLE);
+                let verdict = directory.verify(&name, &password, &circumstances, &Attempt::default()).await?;
+                ensure!(recipe.expects(&verdict), "{verdict:?}");
             }
-            Ok(())
         });
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    Ok(())
+    Ok(per_second(count, started.elapsed()))
 }
 
-fn directory_settings(slapd: &Slapd, folder: &Path, pool: &str, user: &str) -> String {
+fn directory_settings(slapd: &Slapd, folder: &Path, user: &str) -> String {
     let folder = folder.display();
     format!(
-        "servers: [\"ldaps://{}\"]\ntls: {{ca: {{file: {folder}/ca.pem}}}}\npool: {pool}\n\
+        "servers: [\"ldaps://{}\"]\ntls: {{ca: {{file: {folder}/ca.pem}}}}\n\
          service_account: {{dn: \"cn=narrows,{SUFFIX}\", password: {{file: {folder}/service-password}}}}\n\
          user: {{{user}bases: [\"ou=people,{SUFFIX}\"]}}\n\
          groups: {{strategy: member, bases: [\"ou=groups,{SUFFIX}\"], age: 0s, nested: {{depth: 0}}}}\n",

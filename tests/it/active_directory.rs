@@ -1,5 +1,6 @@
 //! The LDAP provider against a domain controller.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,9 +116,7 @@ async fn a_domain_is_asked_over_ldaps_and_start_tls_with_one_bind_for_a_password
 async fn the_whole_domain_may_be_the_base_and_nothing_needs_a_preset() {
     let Some(lab) = Samba::shared().await else { return };
     fs::write(lab.folder().join("root-password"), PASSWORD).unwrap();
-    for (strategy, groups) in
-        [("memberof", "Domain Users | Users | crowd"), ("member", "crowd"), ("in_chain", "Domain Users | Users | crowd")]
-    {
+    for strategy in ["memberof", "member", "in_chain"] {
         let text = format!(
             "servers: [\"{}\"]\ntls: {{ca: {{file: ca.pem}}}}\n\
              service_account: {{dn: \"{SERVICE_DN}\", password: {{file: root-password}}}}\n\
@@ -127,7 +126,7 @@ async fn the_whole_domain_may_be_the_base_and_nothing_needs_a_preset() {
         );
         let everybody = build(lab.folder(), &text);
         let member = identity(&everybody, "crowd-07").await;
-        assert_eq!(group_names(&member), groups, "{strategy}");
+        assert_eq!(group_names(&member), "Domain Users | Users | crowd", "{strategy}");
         assert_eq!(member.id.len(), 36, "{strategy}: {}", member.id);
         assert_eq!(word(&everybody, "outsider", PASSWORD).await, "authenticated outsider", "{strategy}");
         assert_eq!(word(&everybody, "nobody", PASSWORD).await, "not mine", "{strategy}");
