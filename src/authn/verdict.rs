@@ -53,6 +53,9 @@ pub enum Rejection {
     Expired,
     /// The password has to be changed first.
     MustChange,
+    /// The directory says that the account is locked and compared nothing: to the client as wrong as any, but nothing is
+    /// known about the password.
+    LockedOut,
     /// More than one entry matches the name.
     Ambiguous,
     /// The client's address is not one that this user may come from.
@@ -61,6 +64,14 @@ pub enum Rejection {
 
 /// A rejection with whether the password was proven right first: only then may the person be told more than "wrong".
 impl Rejection {
+    /// Whether it says no more than that this name and password do not go together: a guess that was wrong.
+    pub(super) const fn is_about_the_password(self) -> bool {
+        match self {
+            Self::WrongPassword | Self::LockedOut | Self::Ambiguous => true,
+            Self::Disabled | Self::Locked | Self::Expired | Self::MustChange | Self::Source => false,
+        }
+    }
+
     /// The word of logs, metrics and the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +80,7 @@ impl Rejection {
             Self::Locked => "locked",
             Self::Expired => "expired",
             Self::MustChange => "must_change",
+            Self::LockedOut => "locked_out",
             Self::Ambiguous => "ambiguous",
             Self::Source => "source",
         }

@@ -68,6 +68,7 @@ fn describe() {
     metrics::describe_histogram!("narrows_directory_operation_seconds", "How long a provider took for them.");
     metrics::describe_counter!("narrows_cache_lookups_total", "Looks into a cache by outcome.");
     metrics::describe_gauge!("narrows_generation", "The running generation of configuration and rules.");
+    metrics::describe_counter!("narrows_throttled_total", "Requests that the shield refused by step.");
     metrics::describe_counter!("narrows_reloads_total", "Attempts to reload by outcome.");
     metrics::describe_gauge!("narrows_reload_waits", "Whether the files say something else than what runs, by reason.");
 }

@@ -44,9 +44,11 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
             (Some("532" | "701"), _) | (None, Some(PASSWORD_EXPIRED)) => Rejection::Expired,
             (Some("533"), _) => Rejection::Disabled,
             (Some("773"), _) => Rejection::MustChange,
+            (Some("775"), _) | (None, Some(ACCOUNT_LOCKED)) => Rejection::LockedOut,
             (_, _) => Rejection::WrongPassword,
         },
         // 389 Directory Server refuses locked accounts with these, before it compares the password.
+        19 | 53 if policy.error == Some(ACCOUNT_LOCKED) => Rejection::LockedOut,
         19 | 53 if policy.error.is_some() => Rejection::WrongPassword,
         // The entry is gone since it was found, or has no password.
         32 | 48 => Rejection::WrongPassword,
@@ -136,7 +138,7 @@ mod tests {
     fn a_refusal_says_more_only_where_the_password_was_proven() {
         check(49, "", None, "wrong_password");
         check(49, "", Some(b"\x30\x00"), "wrong_password");
-        check(49, "", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
+        check(49, "", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
         check(49, "", Some(b"\x30\x03\x81\x01\x00"), "expired");
         check(49, "", Some(b"\xff"), "wrong_password");
         for (code, expected) in [
@@ -147,12 +149,12 @@ mod tests {
             ("533", "disabled"),
             ("701", "expired"),
             ("773", "must_change"),
-            ("775", "wrong_password"),
+            ("775", "locked_out"),
         ] {
             check(49, &active_directory(code), None, expected);
         }
-        check(19, "Exceed password retry limit. Please try later.", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
-        check(53, "Account inactivated. Contact system administrator.", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
+        check(19, "Exceed password retry limit. Please try later.", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
+        check(53, "Account inactivated. Contact system administrator.", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
         check(32, "", None, "wrong_password");
     }
 
