@@ -21,6 +21,7 @@ pub use policy_tests::check_policy_tests;
 pub use status::{HeldStatus, KeyStatus, ProviderStatus, ReloadStatus, Status};
 
 use crate::audit::Audit;
+use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -55,7 +56,9 @@ impl App {
         let audit = Arc::new(Audit::open(&config.audit, &folder, &state_key).context("cannot open the audit")?);
         let keys = Arc::new(open_keys(&config, &store, &clock).await?);
         let identity_tokens = Arc::new(IdentityTokens::new(store.clone(), &state_key, config.identity_tokens.clone(), clock.clone()));
-        let authenticator = candidate::authenticator(&config, &clock)?;
+        let throttle = Throttle::remembering(store.clone(), &state_key, clock.clone()).await;
+        let throttle = Arc::new(throttle.context("cannot read from the state which logins failed")?);
+        let authenticator = candidate::authenticator(&config, throttle, &clock)?;
         let (rulebook, problem) = match candidate::rules(&config, clock.now()) {
             Ok(candidate::Rules { rulebook, .. }) => {
                 store.keep_rules(&rulebook.to_kept()).await.context("cannot keep the rules in the state")?;
@@ -243,6 +246,7 @@ impl App {
     pub async fn upkeep(&self) {
         self.renew_keys().await;
         let issuer = self.issuer.load_full();
+        issuer.authenticator.purge().await;
         if let Err(error) = issuer.identity_tokens.purge().await {
             tracing::warn!(error = %error, "ended identity tokens could not be dropped");
         }

@@ -11,5 +11,6 @@ pub mod oidc;
 pub mod provider;
 mod route;
 pub mod settings;
+pub mod throttle;
 pub mod verdict;
 pub mod workload;

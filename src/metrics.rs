@@ -75,3 +75,9 @@ pub fn reload_waits(refused: bool, held: bool) {
         metrics::gauge!("narrows_reload_waits", "reason" => reason).set(f64::from(u8::from(waits)));
     }
 }
+
+/// One request that the shield refused: `narrows_throttled_total{step}`; `step` is `comparisons`,
+/// `comparisons_of_strangers` or `binds`.
+pub fn throttled(step: &'static str) {
+    metrics::counter!("narrows_throttled_total", "step" => step).increment(1);
+}

@@ -1,4 +1,5 @@
-//! What outlives the process: identity tokens, the fingerprints of keys that registries trust, the last good rules.
+//! What outlives the process: identity tokens, the fingerprints of keys that registries trust, the last good
+//! rules, failed binds.
 //!
 //! Everything is sealed under the state key. Who can write the database but does not know the key can delete, and can
 //! put back what stood there before, but cannot make or alter anything that is believed.
@@ -8,6 +9,7 @@ mod identity_tokens;
 mod private_file;
 mod seal;
 pub mod settings;
+mod shield;
 mod state_key;
 mod values;
 
@@ -20,6 +22,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use error::StoreError;
 pub use identity_tokens::{SealedToken, StoredToken, TokenRow};
+pub use shield::{FailedBinds, ShieldKey, StoredBinds};
 pub use state_key::StateKey;
 
 use seal::Seal;
@@ -43,6 +46,8 @@ pub struct Store {
 struct Seals {
     tokens: Seal,
     values: Seal,
+    binds: Seal,
+    sources: Seal,
 }
 
 impl Store {
@@ -56,7 +61,12 @@ impl Store {
     /// Opens a database that is there; for commands that must not make one by a mistyped path.
     pub async fn open_existing(path: &Path, key: &StateKey) -> Result<Self, StoreError> {
         private_file::check(path)?;
-        let seals = Arc::new(Seals { tokens: Seal::new(key, "identity tokens"), values: Seal::new(key, "values") });
+        let seals = Arc::new(Seals {
+            tokens: Seal::new(key, "identity tokens"),
+            values: Seal::new(key, "values"),
+            binds: Seal::new(key, "failed binds"),
+            sources: Seal::new(key, "known sources"),
+        });
         let mut attempt = 1;
         let pool = loop {
             match connect(path).await {

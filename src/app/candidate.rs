@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::policy_tests;
 pub(super) use crate::authn::authenticator::Authenticator;
+use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::authz::settings::Widen;
 use crate::clock::{Clock, Timestamp};
@@ -47,7 +48,13 @@ impl Candidate {
         let anew = reread.providers || configuration;
         let config = reread.configuration.unwrap_or_else(|| running.clone());
         let authenticator = if anew {
-            let (fresh, found) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
+            let (fresh, found) = Authenticator::build(
+                &config.providers,
+                &config.credentials_cache,
+                &config.file,
+                clock,
+                (Arc::clone(issuer.authenticator.throttle()), &config.throttle),
+            )?;
             warnings.0.extend(found.0);
             Arc::new(fresh)
         } else {
@@ -77,7 +84,8 @@ impl Candidate {
         if self.issuer.rulebook.environment() == rulebook.environment() {
             return Ok(Some(Self { issuer: Issuer { rulebook, ..self.issuer }, kept, ..self }));
         }
-        let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock)?;
+        let shield = (Arc::clone(former.authenticator.throttle()), &running.throttle);
+        let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock, shield)?;
         let (config, services) = (running.clone(), former.services.clone());
         let issuer = Issuer { services, rulebook, ..next(former, &config, Arc::new(authenticator), clock) };
         Ok(Some(Self { config, issuer, kept, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
@@ -160,8 +168,9 @@ pub(super) fn compile_kept(kept: String, config: &Config, now: Timestamp) -> Opt
     }
 }
 
-pub(super) fn authenticator(config: &Config, clock: &Clock) -> Result<Authenticator, Diagnostics> {
-    let (authenticator, warnings) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock)?;
+pub(super) fn authenticator(config: &Config, throttle: Arc<Throttle>, clock: &Clock) -> Result<Authenticator, Diagnostics> {
+    let shield = (throttle, &config.throttle);
+    let (authenticator, warnings) = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock, shield)?;
     for warning in warnings.summaries() {
         tracing::warn!("{warning}");
     }

@@ -25,6 +25,9 @@ pub struct Status {
     pub keys: Vec<KeyStatus>,
     /// The last reload.
     pub reload: ReloadStatus,
+    /// What is wrong with the memory of the shield.
+    #[serde(default)]
+    pub shield: Option<String>,
 }
 
 /// One provider.
@@ -159,6 +162,7 @@ impl Status {
             providers,
             keys,
             reload: reload.clone(),
+            shield: issuer.authenticator.throttle().trouble().map(str::to_owned),
         }
     }
 }

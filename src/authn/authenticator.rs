@@ -5,24 +5,30 @@ mod build;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
+use unicode_normalization::UnicodeNormalization;
 
-use super::attempt::Attempt;
+use super::attempt::{Asker, Attempt, Throttled, Tried, seconds};
 pub use super::cache::Freshness;
 use super::cache::{Answer, CredentialCache, LookUp, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
 use super::provider::{Health, Names, Provider};
 use super::route::NamePatterns;
+use super::throttle::{self, Limits, Source, Step, Throttle};
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 
 /// Every provider with its names, and what is remembered about credentials. A reload makes a new one, so that nothing is
-/// remembered of users and providers as they were.
+/// remembered of users and providers as they were; what the shield counted goes on.
 pub struct Authenticator {
     /// In the order in which they are asked: files first.
     asked: Vec<Arc<Asked>>,
     cache: Arc<CredentialCache>,
+    throttle: Arc<Throttle>,
+    limits: Limits,
 }
 
 /// A provider and the names that it is asked for.
@@ -58,6 +64,13 @@ pub enum Denied {
         /// Whether it was said to an earlier request.
         cached: bool,
     },
+    /// Becomes a 429: nobody compared anything.
+    Throttled {
+        /// Which step of the shield.
+        step: Step,
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
     /// Becomes a 503.
     Unavailable(Unavailable),
 }
@@ -92,17 +105,38 @@ impl Authenticator {
         let Some(first) = route.first() else { return Err(rejected(None, "unknown", false)) };
         let providers: Vec<&str> = route.iter().map(|asked| &*asked.names.provider).collect();
         let digest = self.cache.digest(&providers, username, password);
+        let name = counted_as(&route, username);
+        let source = Source::of(circumstances.source);
+        let guess =
+            self.throttle.enter(&name, source, digest.short(), self.limits).map_err(|(step, wait)| throttled(step, seconds(wait)))?;
         let look_up = LookUp { digest, provider: &first.names.provider, freshness, deadline: circumstances.deadline };
+        let asker = Asker { throttle: Arc::clone(&self.throttle), limits: self.limits, source, name };
         let ask = || {
             let route = route.iter().map(|asked| Arc::clone(asked)).collect();
-            ask(route, username.to_owned(), password.clone(), circumstances)
+            ask(route, username.to_owned(), password.clone(), circumstances, asker.clone())
         };
-        let found = self.cache.look_up(&look_up, ask).await.map_err(Denied::Unavailable)?;
+        let moved = |tried: Tried| moved(self.asked(&tried.provider), tried, circumstances.deadline);
+        let mut found = self.cache.look_up(&look_up, ask, moved).await.map_err(Denied::Unavailable)?;
+        // It may have been a stranger's look-up that this request joined; who is known has a share of its own.
+        if let Answer::Throttled { known: false, .. } = found.answer
+            && self.throttle.knows(&asker.name, source)
+        {
+            found = self.cache.look_up(&look_up, ask, moved).await.map_err(Denied::Unavailable)?;
+        }
         let (identity, renewal) = match found.answer {
             Answer::Verified(identity, renewal) => (identity, renewal),
-            Answer::Refused(Refused { provider, rejection: Some(rejection) }) => return Err(refused(provider, rejection, found.cached)),
-            Answer::Refused(Refused { provider, rejection: None }) => return Err(rejected(provider, "unknown", found.cached)),
+            Answer::Refused(Refused { provider, rejection, .. }) => {
+                if rejection.is_none_or(Rejection::is_about_the_password) {
+                    guess.was_wrong();
+                }
+                return Err(match rejection {
+                    Some(rejection) => refused(provider, rejection, found.cached),
+                    None => rejected(provider, "unknown", found.cached),
+                });
+            }
+            Answer::Throttled { retry_after, .. } => return Err(throttled(Step::Binds, retry_after)),
         };
+        guess.was_right().await;
         // The look-up may have been somebody else's, or an earlier one: what depends on this request is judged now.
         self.admits(&identity, circumstances.source)
             .map_err(|rejection| refused(Some(Arc::clone(&identity.provider)), rejection, found.cached))?;
@@ -140,6 +174,20 @@ impl Authenticator {
         self.asked.iter().find(|asked| &*asked.names.provider == name).map(|asked| &asked.provider)
     }
 
+    fn asked(&self, name: &str) -> Option<Arc<Asked>> {
+        self.asked.iter().find(|asked| &*asked.names.provider == name).map(Arc::clone)
+    }
+
+    /// What the shield counted, for the next generation.
+    pub fn throttle(&self) -> &Arc<Throttle> {
+        &self.throttle
+    }
+
+    /// Drops counts that are over.
+    pub async fn purge(&self) {
+        self.throttle.purge(&self.limits).await;
+    }
+
     /// Every provider's state.
     pub fn health(&self) -> Vec<ProviderReport> {
         let report = |asked: &Arc<Asked>| ProviderReport {
@@ -164,29 +212,83 @@ fn ask(
     username: String,
     password: SecretString,
     circumstances: &Circumstances,
+    asker: Asker,
 ) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
-    let attempt = Attempt::default();
     async move {
-        for asked in route {
+        for asked in &route {
+            let attempt = Attempt::new(&asker, &asked.names.provider, &password, circumstances.deadline);
             match asked.provider.verify(&username, &password, &circumstances, &attempt).await? {
                 Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
-                    let provider = Some(Arc::clone(&asked.names.provider));
-                    return Ok(Answer::Refused(Refused { provider, rejection: Some(rejection) }));
+                    let refused =
+                        Refused { provider: Some(Arc::clone(&asked.names.provider)), rejection: Some(rejection), tried: attempt.tried() };
+                    return match rejection {
+                        // No bind said so, but its answers have to run out as any other name's.
+                        Rejection::Ambiguous => spent(&asker, asked, &password, circumstances.deadline, refused).await,
+                        Rejection::WrongPassword
+                        | Rejection::LockedOut
+                        | Rejection::Disabled
+                        | Rejection::Locked
+                        | Rejection::Expired
+                        | Rejection::MustChange
+                        | Rejection::Grace
+                        | Rejection::Restricted
+                        | Rejection::Source => Ok(Answer::Refused(refused)),
+                    };
                 }
                 Verdict::NotMine => {}
-                Verdict::Throttled(throttled) => {
-                    return Err(Unavailable {
-                        provider: asked.names.provider.to_string(),
-                        reason: "too many wrong passwords".to_owned(),
-                        retry_after: throttled.retry_after,
-                    });
-                }
+                Verdict::Throttled(throttled) => return Ok(withheld(throttled, None)),
             }
         }
-        Ok(Answer::Refused(Refused { provider: None, rejection: None }))
+        let unknown = Refused { provider: None, rejection: None, tried: None };
+        match route.iter().find(|asked| asked.provider.locks_accounts()) {
+            Some(directory) => spent(&asker, directory, &password, circumstances.deadline, unknown).await,
+            None => Ok(Answer::Refused(unknown)),
+        }
     }
+}
+
+/// A name without an account runs out of answers as one that has an account.
+async fn spent(
+    asker: &Asker,
+    directory: &Asked,
+    password: &SecretString,
+    deadline: Instant,
+    refused: Refused,
+) -> Result<Answer, Unavailable> {
+    let attempt = Attempt::new(asker, &directory.names.provider, password, deadline);
+    match attempt.spend_for_nobody(&asker.name).await {
+        Ok(()) => Ok(Answer::Refused(refused)),
+        Err(throttled) => Ok(withheld(throttled, refused.provider)),
+    }
+}
+
+fn withheld(throttled: Throttled, provider: Option<Arc<str>>) -> Answer {
+    match throttled {
+        Throttled::UsedUp { retry_after, known } => Answer::Throttled { retry_after, known },
+        Throttled::LockedOut => Answer::Refused(Refused { provider, rejection: Some(Rejection::LockedOut), tried: None }),
+    }
+}
+
+/// Whether an account has another password since one was refused there. Who cannot be asked says nothing.
+fn moved(asked: Option<Arc<Asked>>, tried: Tried, deadline: Instant) -> impl Future<Output = bool> + Send + use<> {
+    let circumstances = Circumstances { source: None, deadline };
+    async move {
+        let Some(asked) = asked else { return false };
+        matches!(asked.provider.marker(&tried.id, &circumstances).await, Ok(Some(marker)) if marker != tried.marker)
+    }
+}
+
+/// The name as every provider of its route folds it: no other spelling of it has counters of its own.
+fn counted_as(route: &[&Arc<Asked>], typed: &str) -> String {
+    let plain: String = typed.trim().nfkc().collect();
+    route.iter().fold(plain, |name, asked| asked.provider.counted_as(&name))
+}
+
+fn throttled(step: Step, retry_after: Duration) -> Denied {
+    throttle::count(step);
+    Denied::Throttled { step, retry_after }
 }
 
 fn rejected(provider: Option<Arc<str>>, reason: &'static str, cached: bool) -> Denied {
@@ -206,7 +308,7 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
         Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
-        Rejection::WrongPassword | Rejection::Ambiguous | Rejection::Restricted => None,
+        Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted => None,
     }
 }
 

@@ -14,6 +14,7 @@ use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
+use super::attempt::Tried;
 use super::identity::Identity;
 use super::settings::CacheSettings;
 use super::verdict::{Rejection, Renewal, Unavailable};
@@ -25,6 +26,13 @@ pub(super) use groups::KeptGroups;
 /// of the memory's digests tests no passwords elsewhere, and nobody can choose names that collide.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Digest(Arc<[u8]>);
+
+impl Digest {
+    /// Enough to tell a few hundred pairs of one name apart.
+    pub(super) fn short(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
 
 /// One look-up: what it is known by, and who is asked first, for messages.
 pub(super) struct LookUp<'a> {
@@ -49,6 +57,12 @@ pub enum Freshness {
 pub(super) enum Answer {
     Verified(Arc<Identity>, Option<Renewal>),
     Refused(Refused),
+    /// The account's share of binds is used up. Never remembered.
+    Throttled {
+        retry_after: Duration,
+        /// Whether a known source asked.
+        known: bool,
+    },
 }
 
 /// Who refused, and why; nobody and nothing where no provider knows the name.
@@ -56,6 +70,39 @@ pub(super) enum Answer {
 pub(super) struct Refused {
     pub(super) provider: Option<Arc<str>>,
     pub(super) rejection: Option<Rejection>,
+    /// The account that refused the password, where its marker can be looked at again.
+    pub(super) tried: Option<Tried>,
+}
+
+/// A refusal and when it was said, and when the account's marker was looked at last.
+#[derive(Clone)]
+struct Remembered {
+    refused: Refused,
+    said: Instant,
+    looked: Instant,
+}
+
+/// So long a marker is taken for unmoved.
+const LOOKED: Duration = Duration::from_secs(30);
+/// So long a directory that said "locked" is believed: nothing was said about the password.
+const LOCKED_OUT: Duration = Duration::from_mins(1);
+
+impl Remembered {
+    fn new(refused: Refused) -> Self {
+        let now = Instant::now();
+        Self { refused, said: now, looked: now }
+    }
+
+    /// A look at the marker writes the entry anew, and must not make it live longer.
+    fn is_over(&self, lifetime: Duration) -> bool {
+        let lifetime = if self.refused.rejection == Some(Rejection::LockedOut) { lifetime.min(LOCKED_OUT) } else { lifetime };
+        self.said.elapsed() >= lifetime
+    }
+
+    /// The account, where it is time to look at its marker.
+    fn to_look_at(&self) -> Option<&Tried> {
+        self.refused.tried.as_ref().filter(|_| self.looked.elapsed() >= LOOKED)
+    }
 }
 
 impl Refused {
@@ -63,7 +110,7 @@ impl Refused {
     /// to count at once, and was never about the pair.
     fn is_about_the_pair(&self) -> bool {
         match self.rejection {
-            None | Some(Rejection::WrongPassword) => true,
+            None | Some(Rejection::WrongPassword | Rejection::LockedOut) => true,
             Some(
                 Rejection::Disabled
                 | Rejection::Locked
@@ -90,7 +137,8 @@ pub(super) struct CredentialCache {
     key: hmac::Key,
     /// `None`: every request asks.
     verified: Option<Cache<Digest, Arc<Identity>>>,
-    rejected: Option<Cache<Digest, Refused>>,
+    rejected: Option<Cache<Digest, Remembered>>,
+    rejected_for: Duration,
     flights: Arc<Flights<Result<Found, Unavailable>>>,
 }
 
@@ -100,6 +148,7 @@ impl CredentialCache {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             verified: bounded(settings.verified.value.duration(), settings.max_verified.value),
             rejected: bounded(settings.rejected.value.duration(), settings.max_rejected.value),
+            rejected_for: settings.rejected.value.duration(),
             flights: Arc::default(),
         })
     }
@@ -117,21 +166,34 @@ impl CredentialCache {
 
     /// The remembered answer, that of an equal look-up under way, or that of `ask`, which runs in a task of its own and
     /// to its end.
-    pub(super) async fn look_up<Asking>(self: &Arc<Self>, look_up: &LookUp<'_>, ask: impl Fn() -> Asking) -> Result<Found, Unavailable>
+    ///
+    /// `moved` says whether an account has another password since; a refusal of an earlier one is asked about again then.
+    pub(super) async fn look_up<Asking, Moving>(
+        self: &Arc<Self>,
+        look_up: &LookUp<'_>,
+        ask: impl Fn() -> Asking,
+        moved: impl Fn(Tried) -> Moving,
+    ) -> Result<Found, Unavailable>
     where
         Asking: Future<Output = Result<Answer, Unavailable>> + Send + 'static,
+        Moving: Future<Output = bool> + Send + 'static,
     {
         let LookUp { digest, provider, freshness, deadline } = look_up;
         let unanswered = |reason: &str| {
             Err(Unavailable { provider: (*provider).to_owned(), reason: reason.to_owned(), retry_after: Duration::from_secs(1) })
         };
+        let mut looking = None;
         if let Some(found) = self.remembered(digest, *freshness).await {
-            return Ok(found);
+            let Some(tried) = self.to_look_at(digest, &found).await else { return Ok(found) };
+            looking = Some(tried);
         }
         loop {
             // Also who wants an answer of this moment joins: the provider had not answered when the request came, so the
             // answer is no older than the request. A hundred equal requests stay one bind, whatever they are for.
-            let (flight, joined) = self.flights.join_or_start(digest, || Arc::clone(self).ask(digest.clone(), *freshness, ask()));
+            let (flight, joined) = self.flights.join_or_start(digest, || {
+                let moving = looking.take().map(&moved);
+                Arc::clone(self).ask(digest.clone(), *freshness, ask(), moving)
+            });
             if joined {
                 metrics::cache_lookup("verified", "shared");
             }
@@ -152,14 +214,36 @@ impl CredentialCache {
         digest: Digest,
         freshness: Freshness,
         asking: impl Future<Output = Result<Answer, Unavailable>>,
+        moving: Option<impl Future<Output = bool>>,
     ) -> Result<Found, Unavailable> {
         // A look-up that ended between the first look and this start has left its answer.
         if let Some(found) = self.look(&digest, freshness).await {
-            return Ok(found);
+            let due = self.to_look_at(&digest, &found).await.is_some();
+            let moved = match moving.filter(|_| due) {
+                Some(moving) => moving.await,
+                None => false,
+            };
+            if !moved {
+                self.looked_at(&digest).await;
+                return Ok(found);
+            }
         }
         let answer = asking.await?;
         self.keep(digest, &answer).await;
         Ok(Found { answer, cached: false })
+    }
+
+    /// The account of a remembered refusal, where it is time to look at its marker.
+    async fn to_look_at(&self, digest: &Digest, found: &Found) -> Option<Tried> {
+        let Answer::Refused(_) = &found.answer else { return None };
+        self.rejected.as_ref()?.get(digest).await?.to_look_at().cloned()
+    }
+
+    /// Notes that a marker was looked at; how long the refusal is remembered does not change.
+    async fn looked_at(&self, digest: &Digest) {
+        let Some(rejected) = &self.rejected else { return };
+        let Some(remembered) = rejected.get(digest).await.filter(|remembered| remembered.to_look_at().is_some()) else { return };
+        rejected.insert(digest.clone(), Remembered { looked: Instant::now(), ..remembered }).await;
     }
 
     /// [`CredentialCache::look`], counted.
@@ -168,7 +252,7 @@ impl CredentialCache {
         let (verified, rejected) = match &found {
             Some(Found { answer: Answer::Verified(..), .. }) => ("hit", None),
             Some(Found { answer: Answer::Refused(_), .. }) => ("miss", Some("hit")),
-            None => ("miss", Some("miss")),
+            Some(Found { answer: Answer::Throttled { .. }, .. }) | None => ("miss", Some("miss")),
         };
         if freshness == Freshness::CacheAllowed {
             metrics::cache_lookup("verified", verified);
@@ -185,8 +269,8 @@ impl CredentialCache {
         {
             return Some(Found { answer: Answer::Verified(identity, None), cached: true });
         }
-        let refused = self.rejected.as_ref()?.get(digest).await?;
-        Some(Found { answer: Answer::Refused(refused), cached: true })
+        let remembered = self.rejected.as_ref()?.get(digest).await.filter(|remembered| !remembered.is_over(self.rejected_for))?;
+        Some(Found { answer: Answer::Refused(remembered.refused), cached: true })
     }
 
     /// The newest answer takes the place of an older one, whichever it was.
@@ -205,9 +289,10 @@ impl CredentialCache {
                     verified.invalidate(&digest).await;
                 }
                 if let Some(rejected) = self.rejected.as_ref().filter(|_| refused.is_about_the_pair()) {
-                    rejected.insert(digest, refused.clone()).await;
+                    rejected.insert(digest, Remembered::new(refused.clone())).await;
                 }
             }
+            Answer::Throttled { .. } => {}
         }
     }
 }

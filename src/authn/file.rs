@@ -27,9 +27,11 @@ pub(super) use pool::HashPool;
 pub use settings::FileSettings;
 pub(super) use settings::UsersPath;
 
+use super::attempt::Attempt;
 use super::identity::{Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use super::provider::Names;
 use super::route::NamePatterns;
+use super::throttle::Source;
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
 use crate::clock::Clock;
 use crate::metrics;
@@ -89,11 +91,12 @@ impl Users {
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         let known = self.find(username);
         // A name that nobody has costs the work of somebody's, and always the same one's.
         let Some(compared) = known.or_else(|| self.stand_in(username)) else { return Ok(Verdict::NotMine) };
-        let marker = self.compare(compared, password, circumstances.deadline).await?;
+        let marker = self.compare(compared, password, circumstances.deadline, attempt.source()).await?;
         let Some(user) = known else { return Ok(Verdict::NotMine) };
         let Some(marker) = marker else { return Ok(Verdict::Rejected(Rejection::WrongPassword)) };
         if let Err(rejection) = user.judge(self.clock.now()) {
@@ -151,6 +154,11 @@ impl Users {
         self.by_name.values().flat_map(|user| &user.groups).any(|group| self.names.fold(&group.name) == wanted)
     }
 
+    /// A typed name as it is counted.
+    pub(super) fn counted_as(&self, typed: &str) -> String {
+        self.names.fold(typed)
+    }
+
     fn find(&self, username: &str) -> Option<&User> {
         self.by_name.get(&self.names.fold(username))
     }
@@ -177,13 +185,19 @@ impl Users {
         }
     }
 
-    async fn compare(&self, user: &User, password: &SecretString, deadline: Instant) -> Result<Option<PasswordMarker>, Unavailable> {
+    async fn compare(
+        &self,
+        user: &User,
+        password: &SecretString,
+        deadline: Instant,
+        source: Source,
+    ) -> Result<Option<PasswordMarker>, Unavailable> {
         let started = Instant::now();
         let (hashes, password, now) = (Arc::clone(&user.hashes), password.clone(), self.clock.now());
         #[cfg(test)]
         self.comparisons.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let result =
-            self.pool.run(deadline, move |scratch| user::compare(&hashes, password.expose_secret().as_bytes(), now, scratch)).await;
+            self.pool.run(source, deadline, move |scratch| user::compare(&hashes, password.expose_secret().as_bytes(), now, scratch)).await;
         let outcome = match &result {
             Ok(Some(_)) => "success",
             Ok(None) => "rejected",

@@ -61,7 +61,7 @@ use self::template::FilterTemplate;
 use self::trouble::Trouble;
 use self::typed::{Strip, may_be_a_name};
 use super::attempt::Attempt;
-use super::identity::Identity;
+use super::identity::{Identity, PasswordMarker};
 use super::provider::{Health, Names, ProbeStep};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
 use crate::clock::Clock;
@@ -136,6 +136,16 @@ impl Directory {
     /// How somebody who was verified earlier stands now, found by the stable id.
     pub async fn recheck(&self, identity: &Identity, circumstances: &Circumstances) -> Result<Standing, Unavailable> {
         self.answered(self.standing(identity, circumstances.deadline).await)
+    }
+
+    /// The password's marker of a stable id, without a bind.
+    pub async fn marker(&self, id: &str, circumstances: &Circumstances) -> Result<Option<PasswordMarker>, Unavailable> {
+        self.answered(self.marker_of(id, circumstances.deadline).await)
+    }
+
+    /// A typed name as it is counted: the form under which the directory takes two of them for the same one.
+    pub(super) fn counted_as(&self, typed: &str) -> String {
+        self.names.fold(self.stripped(typed))
     }
 
     /// Whether its servers can be asked, as far as is known.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempt::Attempt;
-use super::identity::Identity;
+use super::identity::{Identity, PasswordMarker};
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap};
 
@@ -30,7 +30,7 @@ impl Provider {
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         match self {
-            Self::File(users) => users.verify(username, password, circumstances).await,
+            Self::File(users) => users.verify(username, password, circumstances, attempt).await,
             Self::Ldap(directory) => directory.verify(username, password, circumstances, attempt).await,
         }
     }
@@ -55,6 +55,30 @@ impl Provider {
         match self {
             Self::File(users) => (Ok(users.recheck(identity)), renewal),
             Self::Ldap(directory) => (directory.recheck(identity, circumstances).await, renewal),
+        }
+    }
+
+    /// A typed name as it is counted, so that no other spelling of it has a counter of its own.
+    pub(super) fn counted_as(&self, typed: &str) -> String {
+        match self {
+            Self::File(users) => users.counted_as(typed),
+            Self::Ldap(directory) => directory.counted_as(typed),
+        }
+    }
+
+    /// The marker of an id's password now, where it can be read without a bind.
+    pub(super) async fn marker(&self, id: &str, circumstances: &Circumstances) -> Result<Option<PasswordMarker>, Unavailable> {
+        match self {
+            Self::File(_) => Ok(None),
+            Self::Ldap(directory) => directory.marker(id, circumstances).await,
+        }
+    }
+
+    /// Whether a wrong password costs an account something there.
+    pub(super) const fn locks_accounts(&self) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Ldap(_) => true,
         }
     }
 

@@ -141,21 +141,21 @@ impl CacheSettings {
     }
 }
 
-/// The shield in front of directories. Only `rejection_floor` may be changed so far.
+/// The shield in front of directories.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
-    /// Failed binds per account and window. Default 3; other values are not available yet.
+    /// Failed binds that reach a directory per account and window: fewer than those after which it locks. Default 3.
     pub failures: Located<u32>,
-    /// When failures are forgotten. Default 30m; other values are not available yet.
+    /// When failed binds are forgotten, counted from the last one: no less than the directory takes. Default 30m.
     pub window: Located<Period>,
     /// A 401 for bad credentials leaves no earlier than this after its request came. Default 400ms.
     pub rejection_floor: Located<Period>,
-    /// Wrong comparisons per name and source. Default 100; other values are not available yet.
+    /// Different wrong passwords per name and source; ten times that from all sources that never logged in. Default 100.
     pub comparisons_per_source: Located<u32>,
-    /// The window of `comparisons_per_source`. Default 24h; other values are not available yet.
+    /// When they are forgotten, counted from the first one. Default 24h.
     pub comparisons_window: Located<Period>,
-    /// How many replicas share the directory. Default 1; other values are not available yet.
+    /// How many replicas share the directory: each takes its part of `failures`. Default 1.
     pub replicas: Located<u32>,
 }
 
@@ -174,20 +174,30 @@ impl Default for ThrottleSettings {
 
 /// A floor above this would eat most of a request's deadline.
 const MAX_REJECTION_FLOOR: Period = Period::seconds(5);
+/// What is forgotten sooner counts nothing.
+const MIN_WINDOW: Period = Period::minutes(1);
+/// Known sources are remembered as long.
+const MAX_WINDOW: Period = Period::days(30);
 
 impl ThrottleSettings {
-    /// Nothing that is not carried out yet, and a floor that leaves time for the answer.
+    /// Counts of at least one, windows that fit the memory, and a floor that leaves time for the answer.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
-        let default = Self::default();
-        let changed = [
-            ("failures", self.failures != default.failures, self.failures.place),
-            ("window", self.window != default.window, self.window.place),
-            ("comparisons_per_source", self.comparisons_per_source != default.comparisons_per_source, self.comparisons_per_source.place),
-            ("comparisons_window", self.comparisons_window != default.comparisons_window, self.comparisons_window.place),
-            ("replicas", self.replicas != default.replicas, self.replicas.place),
-        ];
-        for (key, _, place) in changed.into_iter().filter(|(_, changed, _)| *changed) {
-            findings.push(file.error(place, format!("`throttle.{key}` is not available yet")).hint("remove it"));
+        let counts = [("failures", &self.failures), ("comparisons_per_source", &self.comparisons_per_source), ("replicas", &self.replicas)];
+        for (key, count) in counts {
+            if count.value == 0 {
+                findings.push(file.error(count.place, format!("`{key}` is 0")).hint("write a number of at least 1"));
+            }
+        }
+        for (key, window) in [("window", &self.window), ("comparisons_window", &self.comparisons_window)] {
+            if window.value < MIN_WINDOW || window.value > MAX_WINDOW {
+                let message = format!("`{key}` is not between {MIN_WINDOW} and {MAX_WINDOW}");
+                findings.push(file.error(window.place, message).hint("write a duration as 30m or 24h"));
+            }
+        }
+        if self.failures.value > 0 && self.replicas.value > self.failures.value {
+            let message = format!("{} replicas share {} failed binds, so each takes one", self.replicas.value, self.failures.value);
+            let hint = "an account may see as many failed binds as there are replicas: let the directory lock later than that";
+            findings.push(file.warning(self.replicas.place, message).hint(hint));
         }
         if self.rejection_floor.value > MAX_REJECTION_FLOOR {
             let message = format!("`rejection_floor` is longer than {MAX_REJECTION_FLOOR}");

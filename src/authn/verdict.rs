@@ -57,6 +57,9 @@ pub enum Rejection {
     Grace,
     /// Not at this hour or from that computer. Whether the password was right is not said, and soon it may be let in.
     Restricted,
+    /// The directory says that the account is locked and compared nothing: to the client as wrong as any, but nothing is
+    /// known about the password.
+    LockedOut,
     /// More than one entry matches the name.
     Ambiguous,
     /// The client's address is not one that this user may come from.
@@ -65,6 +68,14 @@ pub enum Rejection {
 
 /// A rejection with whether the password was proven right first: only then may the person be told more than "wrong".
 impl Rejection {
+    /// Whether it says no more than that this name and password do not go together: a guess that was wrong.
+    pub(super) const fn is_about_the_password(self) -> bool {
+        match self {
+            Self::WrongPassword | Self::LockedOut | Self::Restricted | Self::Ambiguous => true,
+            Self::Disabled | Self::Locked | Self::Expired | Self::MustChange | Self::Grace | Self::Source => false,
+        }
+    }
+
     /// The word of logs, metrics and the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,6 +86,7 @@ impl Rejection {
             Self::MustChange => "must_change",
             Self::Grace => "grace",
             Self::Restricted => "restricted",
+            Self::LockedOut => "locked_out",
             Self::Ambiguous => "ambiguous",
             Self::Source => "source",
         }

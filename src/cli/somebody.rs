@@ -12,6 +12,7 @@ use super::rule_files::Opened;
 use crate::audit;
 use crate::authn::authenticator::Authenticator;
 use crate::authn::identity::{Group, Identity, Principal};
+use crate::authn::throttle::Throttle;
 use crate::authn::verdict::Circumstances;
 use crate::authz::{Asker, Mfa, Realms, group_of_dn};
 use crate::clock::{Clock, Timestamp};
@@ -86,7 +87,9 @@ impl Somebody {
 /// Asks a provider who has this name, in the time of a token request.
 fn look_up(provider: &str, username: &str, opened: &Opened) -> anyhow::Result<Identity> {
     let Some(config) = &opened.config else { bail!("--lookup asks a provider of a configuration: name it with --config") };
-    let built = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, &Clock::system());
+    let clock = Clock::system();
+    let shield = (Arc::new(Throttle::forgetting(clock.clone())), &config.throttle);
+    let built = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, &clock, shield);
     let (authenticator, _) = built?;
     let Some(provider) = authenticator.provider(provider) else {
         let known: Vec<String> = authenticator.health().iter().map(|report| report.name.to_string()).collect();

@@ -65,6 +65,10 @@ impl Issuer {
                 record.refused_by(provider.as_deref(), username, reason, cached);
                 Err(advice.map_or(Refusal::Rejected, Refusal::RejectedWithAdvice))
             }
+            Err(Denied::Throttled { step, retry_after }) => {
+                record.rejected(step.as_str());
+                Err(Refusal::Throttled { retry_after })
+            }
             Err(Denied::Unavailable(error)) => Err(unavailable(&error, record)),
         }
     }

@@ -132,7 +132,7 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// Too many wrong passwords from here or for this name: nothing is compared for a while, right or wrong.
-    #[error("too many failed logins: wait, then run docker login again")]
+    #[error("too many wrong passwords for this name: stop what sends an old one, wait, then run docker login again")]
     Throttled {
         /// When it makes sense to ask again.
         retry_after: Duration,
@@ -140,15 +140,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether credentials were presented and refused: such an answer waits for the rejection floor.
+    /// Whether credentials were presented and refused: such an answer waits for the rejection floor, so that its time does
+    /// not tell whether anybody was asked.
     pub fn is_rejection(&self) -> bool {
         match self {
-            Self::Rejected | Self::RejectedWithAdvice(_) | Self::LoginEnded => true,
-            Self::AuthenticationRequired
-            | Self::UnknownService
-            | Self::MissingService
-            | Self::Unavailable { .. }
-            | Self::Throttled { .. } => false,
+            Self::Rejected | Self::RejectedWithAdvice(_) | Self::LoginEnded | Self::Throttled { .. } => true,
+            Self::AuthenticationRequired | Self::UnknownService | Self::MissingService | Self::Unavailable { .. } => false,
         }
     }
 }

@@ -72,6 +72,7 @@ fn describe() {
     metrics::describe_counter!("narrows_directory_failovers_total", "Requests that went to another server than the one they were for.");
     metrics::describe_counter!("narrows_cache_lookups_total", "Looks into a cache by outcome.");
     metrics::describe_gauge!("narrows_generation", "The running generation of configuration and rules.");
+    metrics::describe_counter!("narrows_throttled_total", "Requests that the shield refused by step.");
     metrics::describe_counter!("narrows_reloads_total", "Attempts to reload by outcome.");
     metrics::describe_gauge!("narrows_reload_waits", "Whether the files say something else than what runs, by reason.");
 }

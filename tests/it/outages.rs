@@ -14,6 +14,7 @@ mod readers;
 mod refusals;
 mod reload;
 mod ruled;
+mod shield;
 mod swaps;
 mod widening;
 mod wire;

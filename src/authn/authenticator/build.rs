@@ -7,7 +7,8 @@ use crate::authn::cache::CredentialCache;
 use crate::authn::file::{HashPool, Users};
 use crate::authn::ldap::Directory;
 use crate::authn::provider::Provider;
-use crate::authn::settings::{CacheSettings, ProviderKind, ProviderSettings, check_providers};
+use crate::authn::settings::{CacheSettings, ProviderKind, ProviderSettings, ThrottleSettings, check_providers};
+use crate::authn::throttle::{Limits, Throttle};
 use crate::clock::Clock;
 use crate::source::{Diagnostics, Place, SourceFile};
 
@@ -25,6 +26,7 @@ impl Authenticator {
         cache: &CacheSettings,
         file: &SourceFile,
         clock: &Clock,
+        (throttle, limits): (Arc<Throttle>, &ThrottleSettings),
     ) -> Result<(Self, Diagnostics), Diagnostics> {
         let mut findings = Diagnostics::default();
         check_providers(providers, file, &mut findings);
@@ -54,7 +56,7 @@ impl Authenticator {
         });
         let no_randomness = |_| file.error(Place::default(), "the operating system gives no random numbers");
         let cache = Arc::new(CredentialCache::new(cache).map_err(no_randomness)?);
-        Ok((Self { asked, cache }, findings))
+        Ok((Self { asked, cache, throttle, limits: Limits::of(limits) }, findings))
     }
 }
 

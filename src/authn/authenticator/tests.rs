@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::*;
-use crate::authn::settings::{CacheSettings, ProviderSettings};
+use crate::authn::settings::{CacheSettings, ProviderSettings, ThrottleSettings};
 use crate::clock::{Clock, Timestamp};
 use crate::source::{Diagnostics, SourceFile};
 
@@ -17,13 +17,16 @@ struct Document {
     providers: Vec<ProviderSettings>,
     #[serde(default)]
     credentials_cache: CacheSettings,
+    #[serde(default)]
+    throttle: ThrottleSettings,
 }
 
 fn try_build(folder: &Path, configuration: &str) -> Result<Authenticator, Diagnostics> {
     let file = SourceFile::new(folder.join("narrows.yaml"), configuration);
     let document: Document = file.parse()?;
     let clock = Clock::fixed(Timestamp(1_790_000_000));
-    Ok(Authenticator::build(&document.providers, &document.credentials_cache, &file, &clock)?.0)
+    let shield = (Arc::new(Throttle::forgetting(clock.clone())), &document.throttle);
+    Ok(Authenticator::build(&document.providers, &document.credentials_cache, &file, &clock, shield)?.0)
 }
 
 /// Two files: `robots` for `robot-*`, and `people` for three others, one of them bound to a network.
@@ -68,6 +71,7 @@ fn word(result: &Result<Verified, Denied>) -> String {
             let provider = provider.as_deref().unwrap_or("-");
             format!("{provider} {reason} {} {cached}", if advice.is_some() { "advice" } else { "-" })
         }
+        Err(Denied::Throttled { step, retry_after }) => format!("{} {}", step.as_str(), retry_after.as_secs()),
         Err(Denied::Unavailable(error)) => error.to_string(),
     }
 }

@@ -46,7 +46,7 @@ fn success() -> Answer {
 }
 
 fn failure(rejection: Option<Rejection>) -> Answer {
-    Answer::Refused(Refused { provider: None, rejection })
+    Answer::Refused(Refused { provider: None, rejection, tried: None })
 }
 
 type Asked = Result<Answer, Unavailable>;
@@ -74,7 +74,7 @@ async fn look_up(
             answer()
         }
     };
-    cache.look_up(&look_up, ask).await
+    cache.look_up(&look_up, ask, |_| async { false }).await
 }
 
 fn word(found: &Result<Found, Unavailable>) -> String {
@@ -83,6 +83,7 @@ fn word(found: &Result<Found, Unavailable>) -> String {
         Ok(Found { answer: Answer::Refused(refused), cached }) => {
             format!("{} {cached}", refused.rejection.map_or("unknown", Rejection::as_str))
         }
+        Ok(Found { answer: Answer::Throttled { .. }, .. }) => "throttled".to_owned(),
         Err(_) => "unavailable".to_owned(),
     }
 }
@@ -208,7 +209,7 @@ async fn everybody_waits_until_their_own_deadline_and_no_longer() {
         async move {
             let (digest, deadline) = (digest(&cache, "x"), started + Duration::from_secs(seconds));
             let look_up = LookUp { digest, provider: "staff", freshness: Freshness::CacheAllowed, deadline };
-            let error = cache.look_up(&look_up, pending).await.unwrap_err();
+            let error = cache.look_up(&look_up, pending, |_| async { false }).await.unwrap_err();
             (error.to_string(), started.elapsed().as_secs())
         }
     };

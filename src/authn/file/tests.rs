@@ -53,7 +53,7 @@ fn from(source: Option<&str>) -> Circumstances {
 }
 
 async fn verdict(users: &Users, username: &str, password: &str) -> String {
-    match users.verify(username, &SecretString::from(password), &from(None)).await.unwrap() {
+    match users.verify(username, &SecretString::from(password), &from(None), &Attempt::default()).await.unwrap() {
         Verdict::Authenticated(identity, None) => {
             format!("{} {:?}", identity.username, identity.groups.iter().map(|it| it.name.as_str()).collect::<Vec<_>>())
         }
@@ -65,7 +65,7 @@ async fn verdict(users: &Users, username: &str, password: &str) -> String {
 }
 
 async fn identity(users: &Users, username: &str, password: &str) -> Identity {
-    match users.verify(username, &SecretString::from(password), &from(None)).await.unwrap() {
+    match users.verify(username, &SecretString::from(password), &from(None), &Attempt::default()).await.unwrap() {
         Verdict::Authenticated(identity, _) => identity,
         other @ (Verdict::Rejected(_) | Verdict::NotMine | Verdict::Throttled(_)) => panic!("{other:?}"),
     }
@@ -138,7 +138,7 @@ async fn a_full_queue_is_an_outage_for_known_and_unknown_names() {
     let (patterns, nobody) = (NamePatterns::new(["*"], false), Arc::new(HashPool::sized(0, 0)));
     let users = Users::load(names(false), &patterns, &written.path, nobody, &clock()).unwrap().0;
     for username in ["a", "b"] {
-        let error = users.verify(username, &SecretString::from("x"), &from(None)).await.unwrap_err();
+        let error = users.verify(username, &SecretString::from("x"), &from(None), &Attempt::default()).await.unwrap_err();
         assert_eq!(error.to_string(), "provider `robots` cannot be asked: too many password comparisons are waiting");
         assert_eq!(error.retry_after, Duration::from_secs(1));
     }

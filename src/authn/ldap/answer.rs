@@ -47,11 +47,13 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
             (Some("532" | "701"), _) | (None, Some(PASSWORD_EXPIRED)) => (Rejection::Expired, false),
             (Some("533"), _) => (Rejection::Disabled, false),
             (Some("773"), _) => (Rejection::MustChange, false),
+            (Some("775"), _) | (None, Some(ACCOUNT_LOCKED)) => (Rejection::LockedOut, false),
             // Not at this hour, not from this computer.
             (Some("530" | "531"), _) => (Rejection::Restricted, false),
             (_, _) => (Rejection::WrongPassword, false),
         },
         // 389 Directory Server refuses locked accounts with these, before it compares the password.
+        19 | 53 if policy.error == Some(ACCOUNT_LOCKED) => (Rejection::LockedOut, false),
         19 | 53 if policy.error.is_some() => (Rejection::WrongPassword, false),
         // The entry is gone since it was found, or has no password.
         32 | 48 => (Rejection::WrongPassword, false),
@@ -146,7 +148,7 @@ mod tests {
     fn a_refusal_says_more_only_where_the_password_was_proven() {
         check(49, "", None, "wrong_password");
         check(49, "", Some(b"\x30\x00"), "wrong_password");
-        check(49, "", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
+        check(49, "", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
         check(49, "", Some(b"\x30\x03\x81\x01\x00"), "expired");
         check(49, "", Some(b"\xff"), "wrong_password");
         for (code, expected) in [
@@ -158,12 +160,12 @@ mod tests {
             ("533", "disabled"),
             ("701", "expired"),
             ("773", "must_change"),
-            ("775", "wrong_password"),
+            ("775", "locked_out"),
         ] {
             check(49, &active_directory(code), None, expected);
         }
-        check(19, "Exceed password retry limit. Please try later.", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
-        check(53, "Account inactivated. Contact system administrator.", Some(b"\x30\x03\x81\x01\x01"), "wrong_password");
+        check(19, "Exceed password retry limit. Please try later.", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
+        check(53, "Account inactivated. Contact system administrator.", Some(b"\x30\x03\x81\x01\x01"), "locked_out");
         check(32, "", None, "wrong_password");
     }
 

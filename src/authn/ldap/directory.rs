@@ -16,9 +16,9 @@ use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
 use super::{Bind, Directory};
 use super::{person, state, typed};
-use crate::authn::attempt::{Account, Attempt, Bound};
+use crate::authn::attempt::{Account, Attempt, Bound, Throttled};
 use crate::authn::cache::Freshness;
-use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, SecondFactor};
+use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use crate::authn::verdict::{Rejection, Standing, Verdict};
 use crate::clock::Timestamp;
 
@@ -157,12 +157,15 @@ impl Directory {
         password: &SecretString,
         attempt: &Attempt,
     ) -> Result<Option<Verdict>, Trouble> {
-        if let Err(throttled) = attempt.may_bind(account).await {
-            return Ok(Some(Verdict::Throttled(throttled)));
+        match attempt.may_bind(account).await {
+            Ok(()) => {}
+            Err(Throttled::LockedOut) => return Ok(Some(Verdict::Rejected(Rejection::LockedOut))),
+            Err(throttled @ Throttled::UsedUp { .. }) => return Ok(Some(Verdict::Throttled(throttled))),
         }
         let proof = session.bind(dn, password).await;
         let bound = match &proof {
             Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
+            Ok(Proof::Refused { rejection: Rejection::LockedOut, .. }) => Bound::LockedOut,
             Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) | Err(_) => Bound::Unknown,
             Ok(Proof::Proven | Proof::Refused { .. }) => Bound::Proven,
         };
@@ -197,6 +200,16 @@ impl Directory {
             return Ok(Standing::Ended("password_changed"));
         }
         Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, Freshness::AskNow, &session).await?))
+    }
+
+    /// The password's marker of an id, without a bind; `None` where there is nobody or nothing to read.
+    pub(super) async fn marker_of(&self, id: &str, deadline: Instant) -> Result<Option<PasswordMarker>, Trouble> {
+        let Some(by_id) = self.id.filter(id) else { return Ok(None) };
+        let session = self.session(deadline).await?;
+        match self.search_person(&by_id.and(&self.filter.any_name()), &session).await? {
+            Found::One(entry) => person::marker(&entry),
+            Found::Nobody | Found::Several => Ok(None),
+        }
     }
 
     pub(super) async fn found(&self, username: &str, deadline: Instant) -> Result<Option<Identity>, Trouble> {

@@ -59,6 +59,7 @@ impl AccountRules {
             Rejection::MustChange => self.must_change,
             Rejection::Grace => self.grace,
             Rejection::WrongPassword
+            | Rejection::LockedOut
             | Rejection::Disabled
             | Rejection::Locked
             | Rejection::Expired

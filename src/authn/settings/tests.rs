@@ -57,11 +57,6 @@ fn what_does_not_exist_yet_is_refused_by_name() {
     check_all(&["name: sso, oidc: {issuer: x, client: {id: x}}"], "2:23: provider `sso`: oidc is not available yet");
     check_all(&["name: ci, workload: {preset: github-actions, audiences: [a]}"], "2:26: provider `ci`: workload is not available yet");
     check_all(&["name: a, file: {path: a}, stale_if_error: 5m"], "2:48: `stale_if_error` is not available yet");
-    check("throttle: {failures: 5}", "1:22: `throttle.failures` is not available yet");
-    check("throttle: {window: 1h}", "1:20: `throttle.window` is not available yet");
-    check("throttle: {comparisons_per_source: 1}", "1:36: `throttle.comparisons_per_source` is not available yet");
-    check("throttle: {comparisons_window: 1h}", "1:32: `throttle.comparisons_window` is not available yet");
-    check("throttle: {replicas: 2}", "1:22: `throttle.replicas` is not available yet");
 }
 
 #[test]
@@ -115,4 +110,15 @@ fn caches_have_room_and_the_floor_leaves_time() {
     check("credentials_cache: {max_verified: 0}", "1:35: `max_verified` is 0");
     check("credentials_cache: {max_rejected: 0}", "1:35: `max_rejected` is 0");
     check("throttle: {rejection_floor: 6s}", "1:29: `rejection_floor` is longer than 5s");
+}
+
+#[test]
+fn the_shield_counts_something() {
+    check("throttle: {failures: 5, window: 1h, comparisons_per_source: 1, comparisons_window: 1h, replicas: 2}", "");
+    check("throttle: {failures: 0}", "1:22: `failures` is 0");
+    check("throttle: {comparisons_per_source: 0}", "1:36: `comparisons_per_source` is 0");
+    check("throttle: {replicas: 0}", "1:22: `replicas` is 0");
+    check("throttle: {window: 59s}", "1:20: `window` is not between 1m and 30d");
+    check("throttle: {comparisons_window: 31d}", "1:32: `comparisons_window` is not between 1m and 30d");
+    check("throttle: {replicas: 4}", "1:22: 4 replicas share 3 failed binds, so each takes one");
 }

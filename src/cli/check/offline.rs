@@ -6,11 +6,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::Arc;
 
 use super::report::{Report, Summary};
 use crate::app;
 use crate::audit::settings::AuditSettings;
 use crate::authn::authenticator::Authenticator;
+use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -24,7 +26,8 @@ pub(super) fn inspect(config: &Config, clock: &Clock, report: &mut Report) -> Op
     certificate(config, report);
     keys(config, clock, report);
     state(config, report);
-    let (authenticator, warnings) = match Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock) {
+    let shield = (Arc::new(Throttle::forgetting(clock.clone())), &config.throttle);
+    let (authenticator, warnings) = match Authenticator::build(&config.providers, &config.credentials_cache, &config.file, clock, shield) {
         Ok(built) => built,
         Err(errors) => {
             report.found(errors);

@@ -131,10 +131,6 @@ fn addresses_are_safe_or_refused() {
 #[test]
 fn what_is_not_available_yet_is_refused_by_name() {
     check("state: {postgres: {url: {file: u}}}", "1:19 `state.postgres` is not available yet");
-    check(
-        "throttle: {failures: 5, replicas: 2}",
-        "1:22 `throttle.failures` is not available yet\n1:35 `throttle.replicas` is not available yet",
-    );
     check("providers: [{name: staff, stale_if_error: 5m, file: {path: u}}]", "1:43 `stale_if_error` is not available yet");
     check(
         "providers: [{name: sso, oidc: {issuer: \"https://sso.example\", client: {id: a}}}]",

@@ -67,7 +67,11 @@ async fn many_at_once_are_told_apart() {
             _ => ("nobody", "secret", "not mine"),
         };
         let staff = Arc::clone(&staff);
-        asked.spawn(async move { assert_eq!(word(&staff, name, password).await, expected) });
+        asked.spawn(async move {
+            let said = word(&staff, name, password).await;
+            // The directory locks after three of them.
+            assert!(said == expected || (said, expected) == ("locked_out".to_owned(), "wrong_password"), "{name}");
+        });
     }
     asked.join_all().await;
     // Connections stay, and their number is bounded; nothing of them outlives the directory.

@@ -140,6 +140,13 @@ impl Lab {
         took
     }
 
+    /// Ends the bridge as a power cut does and starts it again as it was.
+    pub async fn crash(self) -> Self {
+        let Self { bridge, slapd, plan, client } = self;
+        bridge.signal("KILL");
+        Self { bridge: bridge.end().serve().await, slapd, plan, client }
+    }
+
     /// How often the directory saw a bind of one of the people.
     pub fn binds(&self, name: &str) -> usize {
         self.slapd.binds(&format!("uid={name},ou=people,dc=example,dc=org"))
@@ -197,7 +204,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn of(request: reqwest::RequestBuilder) -> Self {
+    pub async fn of(request: reqwest::RequestBuilder) -> Self {
         let began = Instant::now();
         let answer = request.send().await.expect("the bridge answers");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
