@@ -164,7 +164,7 @@ async fn a_locked_account_says_nothing_and_its_owner_keeps_the_logins() {
         assert_eq!(word(&staff, "locked", "wrong").await, "wrong_password");
     }
     assert_ne!(lab.read("locked", "lockoutTime"), "", "the domain has locked the account");
-    assert_eq!(word(&staff, "locked", PASSWORD).await, "wrong_password");
+    assert_eq!(word(&staff, "locked", PASSWORD).await, "locked_out");
     assert_eq!(standing(&staff, &owner).await, "good");
 }
 
