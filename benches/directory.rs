@@ -26,11 +26,16 @@ use narrows::clock::Clock;
 use narrows::source::SourceFile;
 use secrecy::SecretString;
 
-use site::{Service, ask_many, free_address, narrows, token_request};
+use site::{Client, Service, ask_many, free_address, narrows, token_request};
 
 const SUFFIX: &str = "dc=example,dc=org";
 const PEOPLE: usize = 500;
 const IN_FLIGHT: usize = 16;
+const LOGINS: usize = 20_000;
+/// Memory is looked at until there were so many.
+const SEARCHES: u64 = 300_000;
+/// The metric with one line for each operation and outcome.
+const COUNTED: &str = "narrows_directory_operation_seconds_count{";
 
 fn main() -> Result<()> {
     // `cargo test --all-targets` runs this binary too, without `--bench`.
@@ -41,9 +46,11 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let slapd = Slapd::start(folder.path())?;
 
-    let service = logins(folder.path(), &slapd, 20_000)?;
+    let service = logins(folder.path(), &slapd)?;
     writeln!(out, "logins over HTTP              {:>9.0} /s   {:>6.0} µs of own processor time each", service.rate, service.cpu_micros)?;
-    writeln!(out, "resident after them           {:>9.1} MiB", service.memory)?;
+    for (searches, memory) in service.memory {
+        writeln!(out, "resident after {searches:>7} searches {memory:>6.1} MiB")?;
+    }
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let user = String::new();
@@ -67,22 +74,22 @@ fn main() -> Result<()> {
 struct Figures {
     rate: f64,
     cpu_micros: f64,
-    memory: f64,
+    /// Searches until then, and what is resident.
+    memory: Vec<(u64, f64)>,
 }
 
 /// Logins of different people over HTTP, nothing remembered.
-fn logins(folder: &Path, slapd: &Slapd, count: usize) -> Result<Figures> {
-    let address = free_address()?;
+fn logins(folder: &Path, slapd: &Slapd) -> Result<Figures> {
+    let (address, admin) = (free_address()?, free_address()?);
     let site = folder.join(format!("site-{}", address.port()));
     fs::create_dir(&site)?;
     let configuration = site.join("narrows.yaml");
     fs::write(
         &configuration,
         format!(
-            "listen: {address}\nadmin_listen: {}\nservices: [{{name: registry.test}}]\nrules: rules.yaml\n\
+            "listen: {address}\nadmin_listen: {admin}\nservices: [{{name: registry.test}}]\nrules: rules.yaml\n\
              credentials_cache: {{verified: 0s, rejected: 0s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: warn}}\n\
              providers:\n  - name: staff\n    ldap:\n{}",
-            free_address()?,
             indented(&directory_settings(slapd, folder, "")),
         ),
     )?;
@@ -94,12 +101,25 @@ fn logins(folder: &Path, slapd: &Slapd, count: usize) -> Result<Figures> {
 
     let request = |number: usize| token_request(address, "registry.test", &format!("user{:03}", number % PEOPLE), "secret");
     // Connections are opened and code is warm before anything is measured.
-    ask_many(address, IN_FLIGHT, count / 10, request)?;
+    ask_many(address, IN_FLIGHT, LOGINS / 10, request)?;
     let before = service.cpu()?;
-    let took = ask_many(address, IN_FLIGHT, count, request)?;
+    let took = ask_many(address, IN_FLIGHT, LOGINS, request)?;
     let cpu = service.cpu()?.saturating_sub(before);
-    let memory = service.resident_mib()?;
-    Ok(Figures { rate: per_second(count, took), cpu_micros: cpu.as_secs_f64() * 1e6 / as_float(count), memory })
+    let mut memory = vec![(searches(admin)?, service.resident_mib()?)];
+    while memory.last().is_some_and(|(searches, _)| *searches < SEARCHES) {
+        ask_many(address, IN_FLIGHT, LOGINS, request)?;
+        memory.push((searches(admin)?, service.resident_mib()?));
+    }
+    Ok(Figures { rate: per_second(LOGINS, took), cpu_micros: cpu.as_secs_f64() * 1e6 / as_float(LOGINS), memory })
+}
+
+/// How many searches the service has sent.
+fn searches(admin: SocketAddr) -> Result<u64> {
+    let mut client = Client::connect(admin)?;
+    client.ask(&format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\n\r\n"))?;
+    let metrics = client.body();
+    let counted = metrics.lines().find(|line| line.starts_with(COUNTED) && line.contains("operation=\"search\""));
+    Ok(counted.and_then(|line| line.rsplit_once(' ')).context("the searches are counted")?.1.parse()?)
 }
 
 /// What it takes to ask a directory, and what is asked.

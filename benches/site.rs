@@ -1,5 +1,6 @@
 //! What benchmarks of the real binary share: its process, a client that keeps its connection, and many of them at once.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -78,6 +79,11 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self { reader: BufReader::new(stream), line: String::new(), body: Vec::new() })
+    }
+
+    /// The last answer's body.
+    pub(crate) fn body(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     /// Sends a request and reads its answer, which must be 200.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use site::{Client, Service, ask_many, free_address, narrows, token_request};
 
@@ -38,7 +38,9 @@ fn main() -> Result<()> {
     for (name, algorithm, count) in SERVICES {
         let request = token_request(address, name, "alice", PASSWORD);
         // The first one verifies the password; the rest is the path with a verified identity.
-        Client::connect(address)?.ask(&request)?;
+        let mut client = Client::connect(address)?;
+        client.ask(&request)?;
+        ensure!(client.body().contains("\"token\""), "no token: {}", client.body());
         let before = service.cpu()?;
         let seconds = ask_many(address, CONNECTIONS, count, |_| request.clone())?.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2^52")]
