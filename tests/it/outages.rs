@@ -3,6 +3,7 @@
 mod certificate;
 mod crowd;
 mod directory_down;
+mod faults;
 mod flood;
 mod identity_tokens;
 mod lab;

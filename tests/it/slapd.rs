@@ -70,6 +70,14 @@ impl Slapd {
         panic!("slapd does not start");
     }
 
+    /// Where `ldap://` is.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+    /// Where `ldaps://` is.
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
     /// `ldap://…`
     pub(crate) fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)

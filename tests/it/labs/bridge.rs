@@ -128,6 +128,11 @@ impl Bridge {
         self.site.url(path)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.server.id().expect("a bridge that serves has a process")
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         self.server.stderr()

@@ -41,6 +41,8 @@ rules:
 pub struct Plan {
     /// Whether the directory is asked over `ldap://` with StartTLS instead of LDAPS.
     pub start_tls: bool,
+    /// Another port than the directory's own: that of a relay in front of it.
+    pub port: Option<u16>,
     /// More top-level keys of the configuration.
     pub top: &'static str,
     /// More keys in `ldap`, a line each.
@@ -55,7 +57,15 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { start_tls: false, top: "", ldap: &[], authority: "ca.pem", server_name: "127.0.0.1", service_password: SERVICE_PASSWORD }
+        Self {
+            start_tls: false,
+            port: None,
+            top: "",
+            ldap: &[],
+            authority: "ca.pem",
+            server_name: "127.0.0.1",
+            service_password: SERVICE_PASSWORD,
+        }
     }
 }
 
@@ -70,7 +80,11 @@ pub struct Lab {
 impl Lab {
     /// Starts a directory and a bridge in front of it; `None` where there is no slapd.
     pub async fn start(plan: Plan) -> Option<Self> {
-        let slapd = Slapd::start(Options::default()).await?;
+        Some(Self::of(plan, Slapd::start(Options::default()).await?).await)
+    }
+
+    /// Starts a bridge in front of a directory.
+    pub async fn of(plan: Plan, slapd: Slapd) -> Self {
         let site = Site::new();
         site.write("rules.yaml", RULES);
         site.write("ldap-password", plan.service_password);
@@ -78,7 +92,7 @@ impl Lab {
         site.write("users.yaml", &users().await);
         site.configure(&configuration(&plan, &slapd));
         site.command(&["keys", "init"]).await.ok();
-        Some(Self { bridge: site.serve().await, slapd, plan, client: reqwest::Client::new() })
+        Self { bridge: site.serve().await, slapd, plan, client: reqwest::Client::new() }
     }
 
     /// Writes the configuration anew with another plan; the bridge reads it at the next SIGHUP.
@@ -159,7 +173,8 @@ fn trust(site: &Site, slapd: &Slapd, authority: &str) {
 }
 
 fn configuration(plan: &Plan, slapd: &Slapd) -> String {
-    let server = if plan.start_tls { slapd.url() } else { slapd.tls_url() };
+    let (scheme, port) = if plan.start_tls { ("ldap", slapd.port()) } else { ("ldaps", slapd.tls_port()) };
+    let port = plan.port.unwrap_or(port);
     let more: String = plan.ldap.iter().flat_map(|line| ["      ", line, "\n"]).collect();
     let Plan { top, server_name, .. } = plan;
     format!(
@@ -174,7 +189,7 @@ providers:
   - name: staff
     realm: corp
     ldap:
-      servers: [\"{server}\"]
+      servers: [\"{scheme}://127.0.0.1:{port}\"]
       tls: {{ca: {{file: ca.pem}}, server_name: \"{server_name}\"}}
       user: {{bases: [\"ou=people,dc=example,dc=org\"]}}
       service_account: {{dn: \"{SERVICE_DN}\", password: {{file: ldap-password}}}}

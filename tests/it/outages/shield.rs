@@ -10,6 +10,7 @@ use super::lab::{Answer, Lab, PUBLIC, Plan, SERVICE, VICTIM};
 /// Below the three of the directory; one of the two is kept for sources that logged in before.
 const PLAN: Plan = Plan {
     start_tls: false,
+    port: None,
     top: "throttle: {failures: 2, comparisons_per_source: 20}\ncredentials_cache: {verified: 0s}",
     ldap: &[],
     authority: "ca.pem",
