@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod bridge;
+pub mod certificates;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;
