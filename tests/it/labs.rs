@@ -13,4 +13,5 @@ pub mod process;
 pub mod python;
 pub mod registry;
 pub mod skopeo;
+pub mod tap;
 pub mod wait;

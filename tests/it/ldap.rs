@@ -2,6 +2,7 @@
 
 mod accounts;
 mod ds389;
+mod faults;
 mod groups;
 mod hostile;
 mod logins;
