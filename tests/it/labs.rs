@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod bridge;
+pub mod certificates;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;
@@ -13,4 +14,5 @@ pub mod python;
 pub mod registry;
 pub mod relay;
 pub mod skopeo;
+pub mod tap;
 pub mod wait;

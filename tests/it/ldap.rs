@@ -1,6 +1,8 @@
 //! The LDAP provider against a real OpenLDAP server, and against servers that misbehave.
 
 mod accounts;
+mod ds389;
+mod faults;
 mod groups;
 mod hostile;
 mod logins;

@@ -3,14 +3,13 @@
 mod domain;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
+use crate::labs::certificates;
 use crate::labs::namespace::Namespace;
 use crate::labs::process::{self, Server};
 use crate::require;
@@ -61,7 +60,7 @@ impl Samba {
         domain::unpack(&folder);
         fs::write(folder.join("service-password"), PASSWORD).unwrap();
         if certificate == Certificate::Good {
-            certificates(&folder, namespace.address());
+            certificates::write(&folder, &["dc1.ad.example.org", namespace.address()]);
         }
         configure(&folder, namespace.address(), certificate);
         let mut lab = Self { folder, namespace, server: None };
@@ -185,23 +184,6 @@ fn configure(folder: &Path, address: &str, certificate: Certificate) {
          {tls}"
     );
     fs::write(&path, kept.join("\n").replacen("[global]", &global, 1)).unwrap();
-}
-
-/// `ca.pem`, and `server.pem` with `server.key` for the controller's name and address.
-fn certificates(folder: &Path, address: &str) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.distinguished_name.push(DnType::CommonName, "narrows test domain CA");
-    let key = KeyPair::generate().unwrap();
-    fs::write(folder.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-    let issuer = Issuer::new(params, key);
-    let server_key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(["dc1.ad.example.org".to_owned(), address.to_owned()]).unwrap();
-    fs::write(folder.join("server.pem"), server.signed_by(&server_key, &issuer).unwrap().pem()).unwrap();
-    let key_path = folder.join("server.key");
-    fs::write(&key_path, server_key.serialize_pem()).unwrap();
-    fs::set_permissions(key_path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn run(command: &mut Command) {

@@ -7,8 +7,8 @@ use super::template::{Filter, FilterValue};
 use super::trouble::Trouble;
 use crate::source::is_hidden;
 
-/// Changes with every password: OpenLDAP and 389 Directory Server, Active Directory.
-pub(super) const MARKERS: [&str; 2] = ["pwdChangedTime", "pwdLastSet"];
+/// Change with every password: OpenLDAP, 389 Directory Server (where `passwordTrackUpdateTime` is on), Active Directory.
+pub(super) const MARKERS: [&str; 3] = ["pwdChangedTime", "pwdUpdateTime", "pwdLastSet"];
 
 /// Ids that no two entries of any directory share.
 const UNIQUE_EVERYWHERE: [&str; 4] = ["entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID"];
