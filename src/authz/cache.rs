@@ -1,8 +1,9 @@
-//! Standings that were worked out a moment ago, by the whole identity.
+//! Standings that were worked out a moment ago, by everything in an identity that a rule may read.
 //!
 //! A cache belongs to one compiled policy, and with it to one service and one generation: nothing of another can come out
 //! of it, and it ends with them. What depends on the time, the address or the service is never inside.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,33 @@ const IDLE: Duration = Duration::from_mins(10);
 
 /// The standings of a policy.
 #[derive(Debug)]
-pub(super) struct Standings(Cache<Arc<Identity>, Arc<Standing>, RandomState>);
+pub(super) struct Standings(Cache<Kept, Arc<Standing>, RandomState>);
+
+/// An identity without what no rule reads. Every login has a time of its own, and would have a standing of its own by it.
+#[derive(Clone, Debug)]
+struct Kept(Arc<Identity>);
+
+impl Kept {
+    fn parts(&self) -> impl PartialEq + Hash + '_ {
+        // A new field has to be sorted in here.
+        let Identity { realm, provider, id, username, groups, kind, method: _, proven: _, marker: _, claims, second_factor } = &*self.0;
+        ((realm, provider, id, username), (groups, kind, claims, second_factor))
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Kept {}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
 
 impl Default for Standings {
     fn default() -> Self {
@@ -35,11 +62,12 @@ impl Default for Standings {
 impl Standings {
     /// The standing of this identity, kept or worked out now.
     pub(super) fn of(&self, identity: &Arc<Identity>, work_out: impl FnOnce() -> Standing) -> Arc<Standing> {
-        if let Some(kept) = self.0.get(identity) {
+        let seen = Kept(Arc::clone(identity));
+        if let Some(kept) = self.0.get(&seen) {
             return kept;
         }
         let fresh = Arc::new(work_out());
-        self.0.insert(Arc::clone(identity), Arc::clone(&fresh));
+        self.0.insert(seen, Arc::clone(&fresh));
         fresh
     }
 }
@@ -119,5 +147,35 @@ rules:
                 prop_assert_eq!(kept.decide(&principal, &scopes, &context), policy().decide(&principal, &scopes, &context));
             }
         }
+    }
+
+    #[test]
+    fn another_login_of_the_same_person_is_the_same_standing() {
+        let policy = policy();
+        let identity = |proven, name: &str| {
+            Arc::new(Identity {
+                realm: "corp".into(),
+                provider: "staff".into(),
+                id: "1".to_owned(),
+                username: name.to_owned(),
+                groups: vec![Group::named("team-a")],
+                kind: Kind::Person,
+                method: Method::Password,
+                proven: Timestamp(proven),
+                marker: None,
+                claims: IdentityClaims::new(),
+                second_factor: SecondFactor::Unknown,
+            })
+        };
+        let worked_out = std::cell::Cell::new(0);
+        let standings = super::Standings::default();
+        for (proven, name) in [(1, "alice"), (2, "alice"), (3, "bob"), (4, "alice")] {
+            let identity = identity(proven, name);
+            standings.of(&identity, || {
+                worked_out.set(worked_out.get() + 1);
+                policy.work_out(&identity)
+            });
+        }
+        assert_eq!(worked_out.get(), 2);
     }
 }
