@@ -26,7 +26,7 @@ pub(crate) struct Ds389 {
 }
 
 impl Ds389 {
-    /// Starts one with the seeds; `None` where it is not installed, which is nobody's duty but that of `make interop`.
+    /// Starts one with the seeds; `None` where it is not installed.
     pub(crate) async fn start() -> Option<Self> {
         // The last one only root and the server's own user may read.
         let installed = [
@@ -37,8 +37,7 @@ impl Ds389 {
             "/usr/bin/ldapmodify",
             "/etc/dirsrv/schema/99user.ldif",
         ];
-        if !installed.iter().all(|it| Path::new(it).exists()) {
-            require::skip("389 Directory Server (`make interop` installs the package 389-ds-base as root)");
+        if !require::available("389 Directory Server (root, package 389-ds-base)", installed.iter().all(|it| Path::new(it).exists())) {
             return None;
         }
         let folder = process::folder();

@@ -12,7 +12,6 @@ pub mod ports;
 pub mod process;
 pub mod python;
 pub mod registry;
-pub mod relay;
 pub mod skopeo;
 pub mod tap;
 pub mod wait;

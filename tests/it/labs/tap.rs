@@ -30,6 +30,7 @@ struct Conduct {
     half_closed: usize,
     reset: usize,
     cut: Option<usize>,
+    garbled: bool,
 }
 
 /// What passed by.
@@ -37,6 +38,7 @@ struct Conduct {
 struct Seen {
     connections: usize,
     open: usize,
+    most: usize,
     bound: Vec<String>,
     searches: usize,
 }
@@ -61,6 +63,10 @@ impl Tap {
     pub(crate) fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
+    /// Where it listens on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
     /// How many connections there were so far.
     pub(crate) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
@@ -68,6 +74,10 @@ impl Tap {
     /// How many there are now.
     pub(crate) fn open(&self) -> usize {
         self.seen.lock().unwrap().open
+    }
+    /// The most that there were at a time.
+    pub(crate) fn most(&self) -> usize {
+        self.seen.lock().unwrap().most
     }
     /// How many binds with this DN passed by; those under TLS are not seen.
     pub(crate) fn binds(&self, dn: &str) -> usize {
@@ -100,6 +110,22 @@ impl Tap {
         let connections = self.connections();
         self.conduct.send_modify(|conduct| conduct.half_closed = connections);
     }
+    /// The same for new connections too, until `mend`.
+    pub(crate) fn half_close_all(&self) {
+        self.conduct.send_modify(|conduct| conduct.half_closed = usize::MAX);
+    }
+    /// Connections are reset, also new ones, until `mend`.
+    pub(crate) fn reset_all(&self) {
+        self.conduct.send_modify(|conduct| conduct.reset = usize::MAX);
+    }
+    /// From now on every byte of the directory arrives as another one.
+    pub(crate) fn garble(&self) {
+        self.conduct.send_modify(|conduct| conduct.garbled = true);
+    }
+    /// From now on nothing is wrong with the way; what is broken stays broken.
+    pub(crate) fn mend(&self) {
+        self.conduct.send_replace(Conduct::default());
+    }
     /// The connections so far are reset.
     pub(crate) fn reset(&self) {
         let connections = self.connections();
@@ -117,6 +143,7 @@ async fn accept(listener: TcpListener, directory: SocketAddr, conduct: watch::Re
         let number = {
             let mut seen = seen.lock().unwrap();
             (seen.connections, seen.open) = (seen.connections + 1, seen.open + 1);
+            seen.most = seen.most.max(seen.open);
             seen.connections - 1
         };
         let (conduct, seen) = (conduct.clone(), Arc::clone(&seen));
@@ -145,10 +172,18 @@ async fn carry(number: usize, mut client: TcpStream, mut server: TcpStream, cond
     let (from_server, to_server) = server.split();
     let mut requests = Requests::default();
     let cut = conduct.borrow().cut;
+    let garbles = conduct.clone();
+    let garble = |bytes: &mut [u8]| {
+        if garbles.borrow().garbled {
+            for byte in bytes {
+                *byte ^= 0x5a;
+            }
+        }
+    };
     let up = pump(from_client, to_server, conduct.clone(), None, |bytes| requests.read(bytes, seen));
     let down = async {
         tokio::select! {
-            ended = pump(from_server, &mut to_client, conduct, cut, |_| ()) => return ended,
+            ended = pump(from_server, &mut to_client, conduct, cut, garble) => return ended,
             _ = closes.wait_for(|conduct| conduct.half_closed > number) => {}
         }
         to_client.shutdown().await
@@ -172,7 +207,7 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     conduct: watch::Receiver<Conduct>,
     cut: Option<usize>,
-    mut passing: impl FnMut(&[u8]),
+    mut passing: impl FnMut(&mut [u8]),
 ) -> io::Result<()> {
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let (mut reads, mut writes) = (conduct.clone(), conduct);
@@ -181,7 +216,7 @@ async fn pump(
         loop {
             let read = from.read(&mut buffer).await?;
             released(&mut reads).await?;
-            passing(&buffer[..read]);
+            passing(&mut buffer[..read]);
             let due = Instant::now() + reads.borrow().delay;
             if sender.send((due, buffer[..read].to_vec())).is_err() || read == 0 {
                 return Ok(());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::lab::{AT_MOST, Answer, Lab, PAYMENTS, Plan, SERVICE};
-use crate::labs::relay::{Fault, Relay};
+use crate::labs::tap::Tap;
 use crate::slapd::{Options, Slapd};
 
 /// With the caches off every request asks the directory.
@@ -22,12 +22,46 @@ const LASTS: Duration = Duration::from_secs(3);
 /// More than this is a leak.
 const GROWTH: u64 = 32 * 1024;
 
+/// What happens to the way.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// Everything comes so many milliseconds later, in both directions.
+    Late(u64),
+    /// Nothing gets through, as when a cable is pulled.
+    Held,
+    /// The directory's end is closed.
+    HalfClosed,
+    /// Connections are reset, also new ones.
+    Reset,
+    /// Each connection ends after so many bytes of the directory, in the middle of a message.
+    CutAfter(usize),
+    /// What the directory sends arrives as something else.
+    Garbled,
+}
+
+impl Fault {
+    fn begin(self, tap: &Tap) {
+        match self {
+            Self::Late(milliseconds) => tap.delay(Duration::from_millis(milliseconds)),
+            Self::Held => tap.hold(),
+            Self::HalfClosed => tap.half_close_all(),
+            Self::Reset => tap.reset_all(),
+            // Those that stand have had theirs.
+            Self::CutAfter(bytes) => {
+                tap.cut_after(Some(bytes));
+                tap.reset();
+            }
+            Self::Garbled => tap.garble(),
+        }
+    }
+}
+
 const FAULTS: [Fault; 8] = [
-    Fault::Late(Duration::from_millis(250)),
-    Fault::Hole,
+    Fault::Late(250),
+    Fault::Held,
     Fault::HalfClosed,
     Fault::Reset,
-    Fault::CutAfter(0),
+    Fault::CutAfter(1),
     Fault::CutAfter(37),
     Fault::CutAfter(700),
     Fault::Garbled,
@@ -51,16 +85,16 @@ async fn no_fault_without_tls_lets_anybody_wrongly_in_or_out() {
 
 async fn faults(plan: Plan) {
     let Some(slapd) = Slapd::start(Options::default()).await else { return };
-    let relay = Relay::start(if plan.start_tls { slapd.port() } else { slapd.tls_port() }).await;
-    let lab = Lab::of(Plan { port: Some(relay.port()), ..plan }, slapd).await;
+    let tap = Tap::start(&if plan.start_tls { slapd.url() } else { slapd.tls_url() }).await;
+    let lab = Lab::of(Plan { port: Some(tap.port()), ..plan }, slapd).await;
     // What a first crowd needs stays.
     crowd(&lab, Instant::now() + Duration::from_millis(500)).await;
     let before = resident(&lab);
     for fault in FAULTS {
-        relay.set(fault);
+        fault.begin(&tap);
         let answers = crowd(&lab, Instant::now() + LASTS).await;
         let outages = answers.iter().filter(|answer| answer.status == 503).count();
-        relay.set(Fault::None);
+        tap.mend();
         let again = lab.served_again(("alice", "secret")).await;
         let slowest = answers.iter().map(|answer| answer.took).max().unwrap_or_default();
         eprintln!(
@@ -73,9 +107,9 @@ async fn faults(plan: Plan) {
             assert!(outages > 0, "{fault:?} did nothing");
         }
         // Two connections that search, sixteen that bind.
-        assert!(relay.open() <= 18, "{} connections are open after {fault:?}", relay.open());
+        assert!(tap.open() <= 18, "{} connections are open after {fault:?}", tap.open());
     }
-    assert!(relay.most() <= 40, "{} connections were open at a time", relay.most());
+    assert!(tap.most() <= 40, "{} connections were open at a time", tap.most());
     let grown = resident(&lab).saturating_sub(before);
     eprintln!("measured: {grown} KiB more are resident after {} faults", FAULTS.len());
     assert!(grown <= GROWTH, "{grown} KiB more are resident");
