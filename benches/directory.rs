@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::ldap::{Directory, LdapSettings};
 use narrows::authn::provider::Names;
 use narrows::authn::verdict::{Circumstances, Rejection, Verdict};
@@ -124,7 +125,7 @@ async fn bind_many(directory: &Arc<Directory>, count: usize) -> Result<()> {
             while asked.fetch_add(1, Ordering::Relaxed) < count {
                 let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
                 let circumstances = Circumstances { source: None, deadline };
-                let verdict = directory.verify("user001", &password, &circumstances, &Attempt::default()).await?;
+                let verdict = directory.verify("user001", &password, &circumstances, Freshness::CacheAllowed, &Attempt::default()).await?;
                 ensure!(matches!(verdict, Verdict::Rejected(Rejection::WrongPassword)), "{verdict:?}");
             }
             Ok(())

@@ -95,7 +95,7 @@ impl Authenticator {
         let look_up = LookUp { digest, provider: &first.names.provider, freshness, deadline: circumstances.deadline };
         let ask = || {
             let route = route.iter().map(|asked| Arc::clone(asked)).collect();
-            ask(route, username.to_owned(), password.clone(), circumstances)
+            ask(route, username.to_owned(), password.clone(), circumstances, freshness)
         };
         let found = self.cache.look_up(&look_up, ask).await.map_err(Denied::Unavailable)?;
         let (identity, renewal) = match found.answer {
@@ -164,12 +164,13 @@ fn ask(
     username: String,
     password: SecretString,
     circumstances: &Circumstances,
+    freshness: Freshness,
 ) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
     let attempt = Attempt::default();
     async move {
         for asked in route {
-            match asked.provider.verify(&username, &password, &circumstances, &attempt).await? {
+            match asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await? {
                 Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
                     let provider = Some(Arc::clone(&asked.names.provider));

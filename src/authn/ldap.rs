@@ -61,6 +61,7 @@ use self::template::FilterTemplate;
 use self::trouble::Trouble;
 use self::typed::{Strip, may_be_a_name};
 use super::attempt::Attempt;
+use super::cache::Freshness;
 use super::identity::Identity;
 use super::provider::{Health, Names, ProbeStep};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
@@ -113,12 +114,13 @@ impl Directory {
     }
 
     /// Whether this name and password are right, and whose they are. A rejection other than `WrongPassword`, `Ambiguous`
-    /// and `Restricted` is returned only where the password was proven right.
+    /// and `Restricted` is returned only where the password was proven right. What lasts is made of groups that are read now.
     pub async fn verify(
         &self,
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        freshness: Freshness,
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         let secret = password.expose_secret();
@@ -130,7 +132,7 @@ impl Directory {
         if !may_be_a_name(username) {
             return Ok(Verdict::NotMine);
         }
-        self.answered(self.verified(username, password, attempt, circumstances.deadline).await)
+        self.answered(self.verified(username, password, freshness, attempt, circumstances.deadline).await)
     }
 
     /// How somebody who was verified earlier stands now, found by the stable id.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempt::Attempt;
+use super::cache::Freshness;
 use super::identity::Identity;
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap};
@@ -21,17 +22,19 @@ pub enum Provider {
 
 impl Provider {
     /// Whether this name and password are right, whoever asks from wherever. The answer may be shared and remembered;
-    /// what depends on the single request is [`Provider::admits`].
+    /// what depends on the single request is [`Provider::admits`]. The password is asked about now in any case; `freshness` says
+    /// whether groups of a moment ago will do.
     pub(super) async fn verify(
         &self,
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        freshness: Freshness,
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         match self {
             Self::File(users) => users.verify(username, password, circumstances).await,
-            Self::Ldap(directory) => directory.verify(username, password, circumstances, attempt).await,
+            Self::Ldap(directory) => directory.verify(username, password, circumstances, freshness, attempt).await,
         }
     }
 

@@ -47,6 +47,7 @@ impl Directory {
         &self,
         username: &str,
         password: &SecretString,
+        freshness: Freshness,
         attempt: &Attempt,
         deadline: Instant,
     ) -> Result<Verdict, Trouble> {
@@ -81,7 +82,7 @@ impl Directory {
         if let Some(rejection) = self.accounts.refusal(&entry, now)? {
             return Ok(Verdict::Rejected(rejection));
         }
-        let identity = self.identity(&entry, now, Method::Password, Freshness::CacheAllowed, &session).await?;
+        let identity = self.identity(&entry, now, Method::Password, freshness, &session).await?;
         Ok(Verdict::Authenticated(identity, None))
     }
 
