@@ -18,6 +18,7 @@ pub mod schema;
 pub mod serve;
 pub mod somebody;
 pub mod status;
+mod steps;
 pub mod test;
 pub mod tokens;
 pub mod what_can;

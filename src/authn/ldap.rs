@@ -10,8 +10,10 @@
 //! - `typed`: what of a typed text is a name
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
 //! - `entry`, `person`, `groups`: what an entry says of somebody
-//! - `directory`: the steps of a verification; `probe`: the same for the online check
+//! - `directory`: the steps of a verification; `rehearsal`: the same one by one, for operators; `probe`, `lockout`: what the
+//!   online check asks besides; `journey`, `advice`: what was met on the way, and what to do
 
+mod advice;
 mod answer;
 mod ber;
 mod bind_pool;
@@ -28,9 +30,12 @@ mod entry;
 mod fake;
 mod frame;
 mod groups;
+mod journey;
+mod lockout;
 mod paging;
 mod person;
 mod probe;
+mod rehearsal;
 mod searcher;
 mod server;
 mod servers;
@@ -63,7 +68,8 @@ use self::typed::{Strip, may_be_a_name};
 use super::attempt::Attempt;
 use super::cache::Freshness;
 use super::identity::Identity;
-use super::provider::{Health, Names, ProbeStep};
+use super::provider::{Health, Names};
+use super::rehearsal::{BindBudget, Rehearsal, Step};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
 use crate::clock::Clock;
 use crate::source::{Diagnostics, SourceFile};
@@ -156,9 +162,16 @@ impl Directory {
         data_encoding::HEXLOWER.encode(digest.as_ref())
     }
 
-    /// Asks step by step (connect, TLS, service account, bases) for `check --online`.
-    pub async fn probe(&self, circumstances: &Circumstances) -> Vec<ProbeStep> {
-        self.probed(circumstances.deadline).await
+    /// Asks step by step whether anybody could log in, and whether the directory locks accounts later than the budget ends, for
+    /// `check --online`. Each server, and what follows, may take as long as the circumstances say.
+    pub async fn probe(&self, budget: BindBudget, circumstances: &Circumstances) -> Vec<Step> {
+        self.probed(budget, circumstances.patience()).await
+    }
+
+    /// A login step by step, with the same code that logs in; without a password all but the bind. With one it is one real bind,
+    /// which counts at the directory. Each server, and what follows, may take as long as the circumstances say.
+    pub async fn rehearse(&self, typed: &str, password: Option<&SecretString>, circumstances: &Circumstances) -> Rehearsal {
+        self.rehearsed(typed, password, circumstances.patience()).await
     }
 
     /// The entry of a canonical name, without its password: `explain --lookup`, `check --online`.

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::attempt::Attempt;
 use super::cache::Freshness;
 use super::identity::Identity;
+use super::rehearsal::Rehearsal;
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap};
 
@@ -69,6 +70,14 @@ impl Provider {
         }
     }
 
+    /// A login step by step, with the same code that logs in; without a password as far as that goes.
+    pub async fn rehearse(&self, typed: &str, password: Option<&SecretString>, circumstances: &Circumstances) -> Rehearsal {
+        match self {
+            Self::File(users) => users.rehearse(typed, password, circumstances).await,
+            Self::Ldap(directory) => directory.rehearse(typed, password, circumstances).await,
+        }
+    }
+
     /// Whether it answered the last time that it was asked.
     pub fn health(&self) -> Health {
         match self {
@@ -123,13 +132,4 @@ pub enum Health {
     Impaired(String),
     /// It did not; why, for operators.
     Down(String),
-}
-
-/// One step of an online check, as `check --online` prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeStep {
-    /// What was tried: `connect`, `tls`, `service account`, `base …`.
-    pub step: String,
-    /// What came of it; `Err` with the reason and what to do.
-    pub outcome: Result<String, String>,
 }
