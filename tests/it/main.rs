@@ -10,6 +10,7 @@ mod labs;
 mod ldap;
 mod narrowing;
 mod outages;
+mod rehearsal;
 mod require;
 mod samba;
 mod slapd;
