@@ -69,6 +69,19 @@ async fn a_login_at_a_domain_is_told_step_by_step() {
     }
     let wrong = tried("bob", "nobody-writes-this").await.refused(&["wrong password (52e)", "refused by staff: wrong_password"]);
     assert!(wrong.code == Some(1) && !wrong.text().contains("nobody-writes-this"), "{}", wrong.text());
+    // Bound first, and found afterwards.
+    let written = std::fs::read_to_string(&configuration).unwrap();
+    site.write("upn.yaml", &written.replace(", strip: [", ", bind: upn, upn_suffix: ad.example.org, strip: ["));
+    let by_principal = site.folder().join("upn.yaml");
+    let tried = async |user: &str, password: &str| {
+        let words = ["ldap", "test", user, "--config", by_principal.to_str().unwrap(), "--password-stdin"];
+        bridge::narrows(&words, password.as_bytes()).await
+    };
+    let said = tried("alice", PASSWORD).await.ok().says(&["bind: good", "(userPrincipalName=alice@ad.example.org)", "entry: good"]);
+    assert!(said.stdout.find("  bind:") < said.stdout.find("  filter:"), "{}", said.stdout);
+    tried("nobody", "x").await.refused(&["bind: WRONG", "search: WRONG: nobody", "refused by staff: wrong_password"]);
+    tried("alice@other.example", "x").await.refused(&["name: WRONG", "no provider that is asked knows the name"]);
+
     let online = bridge::narrows(&["check", "--online", "--config", &configuration], b"").await.ok();
     online.says(&["groups by token_groups: good: ", &format!("lock-out: good: {BASE} locks after 5 wrong passwords within 30m")]);
 }

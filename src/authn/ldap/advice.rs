@@ -1,8 +1,9 @@
 //! What to do about a step that failed.
 
+use tokio::time::Instant;
+
 use super::trouble::Trouble;
 use crate::authn::rehearsal::{Outcome, Step};
-use tokio::time::Instant;
 
 /// The step that failed, with what to do.
 pub(super) fn failed(name: impl Into<String>, trouble: &Trouble, since: Instant) -> Step {

@@ -34,6 +34,9 @@ const TOKEN_GROUPS: &str = "tokenGroups";
 /// Active Directory's rule that follows a DN through every chain of groups (`LDAP_MATCHING_RULE_IN_CHAIN`).
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
+/// Of so many groups that do not count the names are kept.
+const MOST_LEFT_OUT: usize = 100;
+
 /// So many searches are under way at the same time.
 const LOOK_UPS: usize = 16;
 
@@ -66,6 +69,16 @@ pub(super) struct LeftOut {
     pub(super) elsewhere: BTreeSet<String>,
     /// So many more, of which only that is known.
     pub(super) nameless: usize,
+}
+
+impl LeftOut {
+    fn add(&mut self, dn: String) {
+        if self.elsewhere.len() < MOST_LEFT_OUT {
+            self.elsewhere.insert(dn);
+        } else {
+            self.nameless += 1;
+        }
+    }
 }
 
 /// How groups are found.
@@ -178,7 +191,7 @@ impl Groups {
                     listed.push((text, dn));
                     self.limits.check_count(listed.len())?;
                 } else {
-                    left_out.elsewhere.insert(text);
+                    left_out.add(text);
                 }
             }
         }

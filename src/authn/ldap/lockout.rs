@@ -109,7 +109,9 @@ async fn read(person: Option<&Entry>, session: &Session<'_>) -> Result<Vec<Locko
         return of_domain(domain, person, session).await;
     }
     let mut found = Vec::new();
-    let classes: Vec<Filter> = WORDS.iter().map(|words| Filter::equals("objectClass", &FilterValue::text(words.class))).collect();
+    // 389 Directory Server shows its policies only to those who ask for such entries.
+    let classes = WORDS.iter().map(|words| words.class).chain(["ldapSubEntry"]);
+    let classes: Vec<Filter> = classes.map(|class| Filter::equals("objectClass", &FilterValue::text(class))).collect();
     let attributes = attributes();
     for base in root.texts("namingContexts")? {
         for filter in &Filter::any_of(&classes) {

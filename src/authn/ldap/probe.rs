@@ -42,7 +42,12 @@ impl Directory {
         if let Some(person) = person.as_ref().filter(|_| groups) {
             self.probed_groups(person, &session, &mut steps).await;
         }
-        steps.extend(self.probed_lockout(person.as_ref(), budget, &session).await);
+        // Groups may have taken all of the time.
+        let started = Instant::now();
+        match self.session(started + patience).await {
+            Ok(session) => steps.extend(self.probed_lockout(person.as_ref(), budget, &session).await),
+            Err(trouble) => steps.push(failed(trouble.operation, &trouble, started)),
+        }
         steps
     }
 

@@ -207,9 +207,7 @@ impl Directory {
         let step = if none { Step { outcome: Outcome::Note, ..step } } else { step };
         let step = step.details(details);
         match (none, left_out.elsewhere.is_empty() && left_out.nameless == 0) {
-            (true, true) => step.advice(
-                "where they should be in one: is `groups.strategy` the one of this directory, and may the service account read groups?",
-            ),
+            (true, true) => step.advice("is `groups.strategy` the one of this directory, and may the service account read groups?"),
             (true, false) => step.advice("where one of those left out should count, add its place to `groups.bases`"),
             (false, _) => step,
         }
