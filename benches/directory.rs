@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::ldap::{Directory, LdapSettings};
 use narrows::authn::provider::Names;
 use narrows::authn::verdict::{Circumstances, Rejection, Verdict};
@@ -171,7 +172,7 @@ async fn ask_directory(recipe: &Arc<Recipe>, shared: Option<&Arc<Directory>>, co
                 let directory = shared.as_ref().map_or_else(|| recipe.directory().map(Arc::new), |shared| Ok(Arc::clone(shared)))?;
                 let circumstances = Circumstances { source: None, deadline: tokio::time::Instant::now() + Duration::from_secs(8) };
                 let name = format!("user{:03}", number % PEOPLE);
-                let verdict = directory.verify(&name, &password, &circumstances, &Attempt::default()).await?;
+                let verdict = directory.verify(&name, &password, &circumstances, Freshness::CacheAllowed, &Attempt::default()).await?;
                 ensure!(recipe.expects(&verdict), "{verdict:?}");
             }
         });

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod ldap;
 pub mod oidc;
 pub mod provider;
+pub mod rehearsal;
 mod route;
 pub mod settings;
 pub mod throttle;

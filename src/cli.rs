@@ -10,7 +10,9 @@ pub mod explain;
 mod finding;
 pub mod hash;
 pub mod keys;
+pub mod ldap;
 mod logging;
+mod password;
 pub mod quickstart;
 pub mod reload;
 pub mod rule_files;
@@ -18,6 +20,7 @@ pub mod schema;
 pub mod serve;
 pub mod somebody;
 pub mod status;
+mod steps;
 pub mod test;
 pub mod tokens;
 pub mod what_can;
@@ -70,6 +73,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Run policy tests: who asks for what, and gets what.
     Test(test::TestArgs),
+    /// Try a login at a directory, step by step.
+    Ldap(ldap::LdapArgs),
     /// Hash a password for the users file.
     Hash(hash::HashArgs),
     /// Make, show, replace and export signing keys.
@@ -149,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::WhatCan(args) => what_can::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
         Command::Test(args) => test::run(&args, out),
+        Command::Ldap(args) => runtime()?.block_on(ldap::run(&args, &mut std::io::stdin().lock(), out)),
         Command::Hash(args) => hash::run(&args, &mut std::io::stdin().lock(), out),
         Command::Keys(command) => {
             let config = command.config.load()?;

@@ -113,7 +113,7 @@ impl Authenticator {
         let asker = Asker { throttle: Arc::clone(&self.throttle), limits: self.limits, source, name };
         let ask = || {
             let route = route.iter().map(|asked| Arc::clone(asked)).collect();
-            ask(route, username.to_owned(), password.clone(), circumstances, asker.clone())
+            ask(route, username.to_owned(), password.clone(), circumstances, freshness, asker.clone())
         };
         let moved = |tried: Tried| moved(self.asked(&tried.provider), tried, circumstances.deadline);
         let mut found = self.cache.look_up(&look_up, ask, moved).await.map_err(Denied::Unavailable)?;
@@ -212,13 +212,14 @@ fn ask(
     username: String,
     password: SecretString,
     circumstances: &Circumstances,
+    freshness: Freshness,
     asker: Asker,
 ) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
     async move {
         for asked in &route {
             let attempt = Attempt::new(&asker, &asked.names.provider, &password, circumstances.deadline);
-            match asked.provider.verify(&username, &password, &circumstances, &attempt).await? {
+            match asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await? {
                 Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
                     let refused =

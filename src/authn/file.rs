@@ -5,6 +5,7 @@ mod htpasswd;
 mod password;
 mod pool;
 mod reading;
+mod rehearsal;
 mod scratch;
 mod settings;
 mod user;

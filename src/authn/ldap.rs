@@ -10,8 +10,10 @@
 //! - `typed`: what of a typed text is a name
 //! - `answer`, `state`: what a bind's answer and an account's attributes mean
 //! - `entry`, `person`, `groups`: what an entry says of somebody
-//! - `directory`: the steps of a verification; `probe`: the same for the online check
+//! - `directory`: the steps of a verification; `rehearsal`: the same one by one, for operators; `probe`, `lockout`: what the
+//!   online check asks besides; `journey`, `advice`: what was met on the way, and what to do
 
+mod advice;
 mod answer;
 mod ber;
 mod bind_pool;
@@ -28,9 +30,12 @@ mod entry;
 mod fake;
 mod frame;
 mod groups;
+mod journey;
+mod lockout;
 mod paging;
 mod person;
 mod probe;
+mod rehearsal;
 mod searcher;
 mod server;
 mod servers;
@@ -61,8 +66,10 @@ use self::template::FilterTemplate;
 use self::trouble::Trouble;
 use self::typed::{Strip, may_be_a_name};
 use super::attempt::Attempt;
+use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};
-use super::provider::{Health, Names, ProbeStep};
+use super::provider::{Health, Names};
+use super::rehearsal::{BindBudget, Rehearsal, Step};
 use super::verdict::{Circumstances, Rejection, Standing, Unavailable, Verdict};
 use crate::clock::Clock;
 use crate::source::{Diagnostics, SourceFile};
@@ -113,12 +120,13 @@ impl Directory {
     }
 
     /// Whether this name and password are right, and whose they are. A rejection other than `WrongPassword`, `Ambiguous`
-    /// and `Restricted` is returned only where the password was proven right.
+    /// and `Restricted` is returned only where the password was proven right. What lasts is made of groups that are read now.
     pub async fn verify(
         &self,
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        freshness: Freshness,
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         let secret = password.expose_secret();
@@ -130,7 +138,7 @@ impl Directory {
         if !may_be_a_name(username) {
             return Ok(Verdict::NotMine);
         }
-        self.answered(self.verified(username, password, attempt, circumstances.deadline).await)
+        self.answered(self.verified(username, password, freshness, attempt, circumstances.deadline).await)
     }
 
     /// How somebody who was verified earlier stands now, found by the stable id.
@@ -164,9 +172,16 @@ impl Directory {
         data_encoding::HEXLOWER.encode(digest.as_ref())
     }
 
-    /// Asks step by step (connect, TLS, service account, bases) for `check --online`.
-    pub async fn probe(&self, circumstances: &Circumstances) -> Vec<ProbeStep> {
-        self.probed(circumstances.deadline).await
+    /// Asks step by step whether anybody could log in, and whether the directory locks accounts later than the budget ends, for
+    /// `check --online`. Each server, and what follows, may take as long as the circumstances say.
+    pub async fn probe(&self, budget: BindBudget, circumstances: &Circumstances) -> Vec<Step> {
+        self.probed(budget, circumstances.patience()).await
+    }
+
+    /// A login step by step, with the same code that logs in; without a password all but the bind. With one it is one real bind,
+    /// which counts at the directory. Each server, and what follows, may take as long as the circumstances say.
+    pub async fn rehearse(&self, typed: &str, password: Option<&SecretString>, circumstances: &Circumstances) -> Rehearsal {
+        self.rehearsed(typed, password, circumstances.patience()).await
     }
 
     /// The entry of a canonical name, without its password: `explain --lookup`, `check --online`.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempt::Attempt;
+use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};
+use super::rehearsal::Rehearsal;
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap};
 
@@ -21,17 +23,19 @@ pub enum Provider {
 
 impl Provider {
     /// Whether this name and password are right, whoever asks from wherever. The answer may be shared and remembered;
-    /// what depends on the single request is [`Provider::admits`].
+    /// what depends on the single request is [`Provider::admits`]. The password is asked about now in any case; `freshness` says
+    /// whether groups of a moment ago will do.
     pub(super) async fn verify(
         &self,
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        freshness: Freshness,
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         match self {
             Self::File(users) => users.verify(username, password, circumstances, attempt).await,
-            Self::Ldap(directory) => directory.verify(username, password, circumstances, attempt).await,
+            Self::Ldap(directory) => directory.verify(username, password, circumstances, freshness, attempt).await,
         }
     }
 
@@ -90,6 +94,14 @@ impl Provider {
         }
     }
 
+    /// A login step by step, with the same code that logs in; without a password as far as that goes.
+    pub async fn rehearse(&self, typed: &str, password: Option<&SecretString>, circumstances: &Circumstances) -> Rehearsal {
+        match self {
+            Self::File(users) => users.rehearse(typed, password, circumstances).await,
+            Self::Ldap(directory) => directory.rehearse(typed, password, circumstances).await,
+        }
+    }
+
     /// Whether it answered the last time that it was asked.
     pub fn health(&self) -> Health {
         match self {
@@ -144,13 +156,4 @@ pub enum Health {
     Impaired(String),
     /// It did not; why, for operators.
     Down(String),
-}
-
-/// One step of an online check, as `check --online` prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeStep {
-    /// What was tried: `connect`, `tls`, `service account`, `base …`.
-    pub step: String,
-    /// What came of it; `Err` with the reason and what to do.
-    pub outcome: Result<String, String>,
 }

@@ -17,8 +17,13 @@ impl NamePatterns {
 
     /// Whether the provider is asked for this name.
     pub(super) fn matches(&self, typed: &str) -> bool {
+        self.matching(typed).is_some()
+    }
+
+    /// The pattern by which the provider is asked for this name.
+    pub(super) fn matching(&self, typed: &str) -> Option<&str> {
         let typed = folded(typed, self.ignore_case);
-        self.patterns.iter().any(|pattern| matches(pattern, &typed))
+        self.patterns.iter().find(|pattern| matches(pattern, &typed)).map(String::as_str)
     }
 
     /// Whether some pattern lets every name through.

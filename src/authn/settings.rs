@@ -92,6 +92,11 @@ impl ProviderSettings {
         }
     }
 
+    /// The pattern of `names` by which this provider is asked for a typed name.
+    pub fn asked_by(&self, typed: &str) -> Option<String> {
+        self.patterns().matching(typed).map(ToOwned::to_owned)
+    }
+
     /// Which typed names are asked here.
     pub(super) fn patterns(&self) -> NamePatterns {
         let ignore_case = self.names().ignore_case;

@@ -17,6 +17,13 @@ pub struct Circumstances {
     pub deadline: Instant,
 }
 
+impl Circumstances {
+    /// How long is left.
+    pub fn patience(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
 /// Opaque sealed bytes that a provider wants back at the next re-check (an issuer's refresh token).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Renewal(pub Vec<u8>);

@@ -1,14 +1,12 @@
 //! `narrows hash`: a password hash for the users file.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
-use zeroize::Zeroizing;
 
-use crate::authn::credentials::Credentials;
+use super::password;
 use crate::authn::file::{HashAlgorithm, hash_password};
 
 const EXAMPLE: &str = "\
@@ -20,8 +18,6 @@ Example:
 
 Put the hash behind `password:` in the users file, in quotes.";
 
-/// More than any password that a request may hold, with its line break.
-const LIMIT: u64 = 4096 + 3;
 const DEFAULT_COST: u32 = 12;
 
 /// Hash a password for the users file.
@@ -52,38 +48,10 @@ pub fn run(args: &HashArgs, input: &mut dyn BufRead, out: &mut dyn Write) -> any
         (Algorithm::Argon2id, Some(_)) => bail!("`--cost` belongs to bcrypt: leave it out, or add `--algorithm bcrypt`"),
         (Algorithm::Bcrypt, cost) => HashAlgorithm::Bcrypt { cost: cost.unwrap_or(DEFAULT_COST) },
     };
-    let password = read_password(input)?;
+    let password = password::read(input, "narrows hash")?;
     let hash = hash_password(password.as_bytes(), algorithm)?;
     writeln!(out, "{hash}").context("the hash could not be written")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read_password(input: &mut dyn BufRead) -> anyhow::Result<Zeroizing<String>> {
-    // Room for all of it at once: a growing buffer would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(LIMIT)?));
-    input.take(LIMIT).read_to_end(&mut bytes).context("standard input could not be read")?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    let Ok(text) = std::str::from_utf8(&bytes) else { bail!("the password is not UTF-8, so no client could send it") };
-    let password = Zeroizing::new(text.to_owned());
-    if password.is_empty() {
-        bail!("the password is empty: pipe it in, as in `printf %s \"$PASSWORD\" | narrows hash`");
-    }
-    if password.contains(['\n', '\r']) {
-        bail!("standard input holds more than one line: pipe in one password");
-    }
-    // Whatever a request with this password would be taken for, it has to be a password.
-    match Credentials::classify("user", SecretString::from(password.as_str())) {
-        Credentials::Password { .. } => Ok(password),
-        Credentials::Unusable(reason) => bail!("nobody can log in with this password: {reason}"),
-        Credentials::Anonymous | Credentials::IdentityToken(_) | Credentials::LoginCode(_) | Credentials::WorkloadToken(_) => {
-            bail!("nobody can log in with this password: it looks like a token")
-        }
-    }
 }
 
 #[cfg(test)]

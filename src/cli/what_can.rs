@@ -68,7 +68,7 @@ fn what_can(args: &WhatCanArgs, clock: &Clock, out: &mut dyn Write, talk: &mut d
         writeln!(out, "{:#}", json!({"can": reaches.iter().map(as_json).collect::<Vec<_>>()}))?;
     } else {
         for reach in &reaches {
-            write_reach(reach, out)?;
+            write_reach(reach, "", out)?;
         }
         if reaches.is_empty() {
             writeln!(out, "nothing")?;
@@ -77,18 +77,20 @@ fn what_can(args: &WhatCanArgs, clock: &Clock, out: &mut dyn Write, talk: &mut d
     Ok(if reaches.is_empty() { ExitCode::from(DIFFERENT) } else { ExitCode::SUCCESS })
 }
 
-fn write_reach(reach: &Reach, out: &mut dyn Write) -> io::Result<()> {
+/// A line, with lines for what denies take, each behind the indentation.
+pub(super) fn write_reach(reach: &Reach, indent: &str, out: &mut dyn Write) -> io::Result<()> {
     let Reach { repository, actions, conditions, rule, less } = reach;
     // The one action on the catalogue is said by its name.
     let actions = if *actions == ActionSet::CATALOG { String::new() } else { format!("  {actions}") };
-    writeln!(out, "{}", audit::escaped(&format!("{repository}{actions}  by {rule}{}", needing(conditions))))?;
+    writeln!(out, "{indent}{}", audit::escaped(&format!("{repository}{actions}  by {rule}{}", needing(conditions))))?;
     for (place, actions, deny) in less {
-        writeln!(out, "{}", audit::escaped(&format!("  less {actions} in {place}  by {deny}")))?;
+        writeln!(out, "{indent}{}", audit::escaped(&format!("  less {actions} in {place}  by {deny}")))?;
     }
     Ok(())
 }
 
-fn as_json(reach: &Reach) -> Value {
+/// The same as a JSON object.
+pub(super) fn as_json(reach: &Reach) -> Value {
     let words = |actions: ActionSet| actions.iter().map(Action::as_str).collect::<Vec<_>>();
     let less =
         reach.less.iter().map(|(place, actions, deny)| json!({"repository": place, "actions": words(*actions), "rule": rule_json(deny)}));

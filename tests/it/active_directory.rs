@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::identity::Identity;
 use narrows::authn::ldap::{Directory, LdapSettings};
 use narrows::authn::provider::Names;
@@ -44,7 +45,8 @@ fn soon() -> Circumstances {
 
 /// The verdict as a word.
 async fn word(directory: &Directory, username: &str, password: &str) -> String {
-    match directory.verify(username, &SecretString::from(password.to_owned()), &soon(), &Attempt::default()).await {
+    match directory.verify(username, &SecretString::from(password.to_owned()), &soon(), Freshness::CacheAllowed, &Attempt::default()).await
+    {
         Ok(Verdict::Authenticated(identity, _)) => format!("authenticated {}", identity.username),
         Ok(Verdict::Rejected(rejection)) => rejection.as_str().to_owned(),
         Ok(Verdict::NotMine) => "not mine".to_owned(),
@@ -54,7 +56,7 @@ async fn word(directory: &Directory, username: &str, password: &str) -> String {
 }
 
 async fn identity(directory: &Directory, username: &str) -> Identity {
-    match directory.verify(username, &SecretString::from(PASSWORD), &soon(), &Attempt::default()).await {
+    match directory.verify(username, &SecretString::from(PASSWORD), &soon(), Freshness::CacheAllowed, &Attempt::default()).await {
         Ok(Verdict::Authenticated(identity, _)) => identity,
         other => panic!("{username}: {other:?}"),
     }
@@ -242,23 +244,25 @@ async fn a_domain_that_is_frozen_or_lost_is_an_outage_and_comes_back() {
     let short = || Circumstances { source: None, deadline: Instant::now() + Duration::from_secs(2) };
     let password = SecretString::from(PASSWORD);
     lab.freeze();
-    assert!(staff.verify("alice", &password, &short(), &Attempt::default()).await.is_err());
+    assert!(staff.verify("alice", &password, &short(), Freshness::CacheAllowed, &Attempt::default()).await.is_err());
     lab.thaw();
     assert_eq!(word(&staff, "alice", PASSWORD).await, "authenticated alice");
     lab.namespace().lose_packets();
-    assert!(staff.verify("alice", &password, &short(), &Attempt::default()).await.is_err());
+    assert!(staff.verify("alice", &password, &short(), Freshness::CacheAllowed, &Attempt::default()).await.is_err());
     lab.namespace().find_packets();
     assert_eq!(word(&staff, "alice", PASSWORD).await, "authenticated alice");
     lab.namespace().lose_connections();
-    wait::until(Duration::from_secs(10), async || match staff.verify("alice", &password, &short(), &Attempt::default()).await {
-        Ok(Verdict::Authenticated(..)) => Ok(()),
-        Err(outage) => Err(outage.reason.clone()),
-        other => panic!("{other:?}"),
+    wait::until(Duration::from_secs(10), async || {
+        match staff.verify("alice", &password, &short(), Freshness::CacheAllowed, &Attempt::default()).await {
+            Ok(Verdict::Authenticated(..)) => Ok(()),
+            Err(outage) => Err(outage.reason.clone()),
+            other => panic!("{other:?}"),
+        }
     })
     .await;
     lab.namespace().find_packets();
     lab.kill();
-    assert!(staff.verify("alice", &password, &short(), &Attempt::default()).await.is_err());
+    assert!(staff.verify("alice", &password, &short(), Freshness::CacheAllowed, &Attempt::default()).await.is_err());
     lab.restart().await;
     assert_eq!(word(&staff, "alice", PASSWORD).await, "authenticated alice");
 }

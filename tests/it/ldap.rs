@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::identity::Identity;
 use narrows::authn::ldap::{Directory, LdapSettings};
 use narrows::authn::provider::Names;
@@ -65,7 +66,7 @@ fn soon() -> Circumstances {
 }
 
 async fn verify(directory: &Directory, username: &str, password: &str) -> Result<Verdict, Unavailable> {
-    directory.verify(username, &SecretString::from(password.to_owned()), &soon(), &Attempt::default()).await
+    directory.verify(username, &SecretString::from(password.to_owned()), &soon(), Freshness::CacheAllowed, &Attempt::default()).await
 }
 
 /// The verdict as a word.

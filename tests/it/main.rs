@@ -11,6 +11,7 @@ mod labs;
 mod ldap;
 mod narrowing;
 mod outages;
+mod rehearsal;
 mod require;
 mod samba;
 mod slapd;

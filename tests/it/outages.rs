@@ -13,6 +13,7 @@ mod online;
 mod policy_tests;
 mod readers;
 mod refusals;
+mod rehearsal;
 mod reload;
 mod ruled;
 mod shield;

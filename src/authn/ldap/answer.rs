@@ -12,7 +12,10 @@ pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// The password is right and may be used.
-    Proven,
+    Proven {
+        /// Seconds until it expires, where the directory warns of it.
+        expires_in: Option<u32>,
+    },
     /// It is not. More than `WrongPassword` is said only where the answer proves that the password was right.
     Refused {
         /// For the verdict.
@@ -34,7 +37,7 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
     };
     let (rejection, accepted) = match code {
         0 => match (policy.error, policy.grace) {
-            (None, false) => return Ok(Proof::Proven),
+            (None, false) => return Ok(Proof::Proven { expires_in: policy.expires_in }),
             (None, true) => (Rejection::Grace, true),
             (Some(PASSWORD_EXPIRED), _) => (Rejection::Expired, false),
             (Some(ACCOUNT_LOCKED), _) => (Rejection::Locked, false),
@@ -62,9 +65,52 @@ pub(super) fn judge(code: u32, text: &str, policy: Option<&[u8]>) -> Result<Proo
     Ok(Proof::Refused { rejection, accepted, detail: detail(code, text, &policy) })
 }
 
+/// What was said, in words and as it was said.
 fn detail(code: u32, text: &str, policy: &Policy) -> String {
-    let policy = policy.error.map_or_else(String::new, |error| format!(", password policy error {error}"));
-    format!("result code {code}{policy} {}", printable(text)).trim_end().to_owned()
+    let mut detail = format!("result code {code}");
+    if let Some(meaning) = active_directory_code(text).and_then(meaning_of_active_directory) {
+        detail = format!("{detail}: {meaning}");
+    }
+    if let Some(error) = policy.error {
+        detail = format!("{detail}, password policy error {error}: {}", meaning_of_policy(error));
+    }
+    if policy.grace {
+        let left = policy.left.map_or_else(|| "some".to_owned(), |left| left.to_string());
+        detail = format!("{detail}, the password has expired and {left} logins are left");
+    }
+    let text = printable(text);
+    if text.is_empty() { detail } else { format!("{detail} ({text})") }
+}
+
+fn meaning_of_active_directory(code: &str) -> Option<&'static str> {
+    match code {
+        "525" => Some("there is no such user (525)"),
+        "52e" => Some("wrong password (52e)"),
+        "530" => Some("not at this hour (530)"),
+        "531" => Some("not from this computer (531)"),
+        "532" => Some("the password has expired (532)"),
+        "533" => Some("the account is disabled (533)"),
+        "701" => Some("the account has expired (701)"),
+        "773" => Some("the password has to be changed first (773)"),
+        "775" => Some("the account is locked (775)"),
+        _ => None,
+    }
+}
+
+/// draft-behera-ldap-password-policy-10 §6.2.
+fn meaning_of_policy(error: u32) -> &'static str {
+    match error {
+        PASSWORD_EXPIRED => "the password has expired",
+        ACCOUNT_LOCKED => "the account is locked",
+        2 => "the password has to be changed first",
+        3 => "the password may not be changed",
+        4 => "the old password is wanted",
+        5 => "the password is too simple",
+        6 => "the password is too short",
+        7 => "the password is too new",
+        8 => "the password was used before",
+        _ => "unknown",
+    }
 }
 
 const PASSWORD_EXPIRED: u32 = 0;
@@ -77,6 +123,10 @@ struct Policy {
     error: Option<u32>,
     /// Whether the password is expired and one of the last logins was used.
     grace: bool,
+    /// How many of them are left.
+    left: Option<u32>,
+    /// Seconds until the password expires.
+    expires_in: Option<u32>,
 }
 
 impl Policy {
@@ -87,7 +137,13 @@ impl Policy {
         while !parts.is_empty() {
             let part = parts.element()?;
             match part.tag {
-                0xa0 => policy.grace = Elements::of(part.content).element()?.tag == 0x81,
+                0xa0 => {
+                    // Only which of the two it is decides anything.
+                    let warning = Elements::of(part.content).element()?;
+                    let number = unsigned(warning.content).ok();
+                    policy.grace = warning.tag == 0x81;
+                    (policy.left, policy.expires_in) = if policy.grace { (number, None) } else { (None, number) };
+                }
                 0x81 => policy.error = Some(unsigned(part.content)?),
                 _ => return Err(BerError::Malformed),
             }
@@ -111,7 +167,7 @@ mod tests {
 
     fn check(code: u32, text: &str, policy: Option<&[u8]>, expected: &str) {
         let shown = match judge(code, text, policy) {
-            Ok(Proof::Proven) => "proven",
+            Ok(Proof::Proven { .. }) => "proven",
             Ok(Proof::Refused { rejection: Rejection::Grace, accepted: true, .. }) => "grace, let through",
             Ok(Proof::Refused { rejection: Rejection::MustChange, accepted: true, .. }) => "must_change, let through",
             Ok(Proof::Refused { accepted: true, .. }) => "what nobody may let through",
@@ -170,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_is_said_in_words() {
+        let said = |code, text: &str, policy: Option<&[u8]>| match judge(code, text, policy) {
+            Ok(Proof::Refused { detail, .. }) => detail,
+            other => panic!("{other:?}"),
+        };
+        let locked = said(49, &active_directory("775"), None);
+        assert!(locked.starts_with("result code 49: the account is locked (775) (80090308"), "{locked}");
+        assert_eq!(said(49, "", Some(b"\x30\x03\x81\x01\x01")), "result code 49, password policy error 1: the account is locked");
+        let grace = "result code 0, the password has expired and 3 logins are left";
+        assert_eq!(said(0, "", Some(b"\x30\x05\xa0\x03\x81\x01\x03")), grace);
+        assert_eq!(said(49, "no", None), "result code 49 (no)");
+        let warned = judge(0, "", Some(b"\x30\x07\xa0\x05\x80\x03\x0b\xd5\xa6"));
+        assert_eq!(warned, Ok(Proof::Proven { expires_in: Some(775_590) }));
+    }
+
+    #[test]
     fn an_infrastructure_code_is_never_a_rejection() {
         for code in [1, 2, 3, 4, 7, 8, 10, 11, 12, 13, 14, 19, 34, 50, 51, 52, 53, 54, 80, 4096] {
             check(code, "", None, "unavailable");
@@ -179,7 +251,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_control_panics_and_none_but_clean_ones_prove(value in proptest::collection::vec(any::<u8>(), 0..16), code in 0_u32..100) {
-            if let Ok(Proof::Proven) = judge(code, "", Some(&value)) {
+            if let Ok(Proof::Proven { .. }) = judge(code, "", Some(&value)) {
                 prop_assert_eq!(code, 0);
                 prop_assert_eq!(Policy::read(&value).map(|policy| policy.error), Ok(None));
             }

@@ -18,6 +18,7 @@ use super::answer::{self, PASSWORD_POLICY, Proof};
 use super::carry::{CUT, Ending, MAX_ENTRIES, MAX_SEARCH};
 use super::endpoint::Endpoint;
 use super::entry::Entry;
+use super::journey::Journey;
 use super::paging::{self, PAGED_RESULTS};
 use super::template::Filter;
 use super::tls::TlsClient;
@@ -92,8 +93,13 @@ pub(super) struct Connection {
 impl Connection {
     /// Opens a connection that is bound as nobody.
     pub(super) async fn open(link: &Link, deadline: Instant) -> Result<Self, Trouble> {
+        Self::open_watched(link, deadline, &mut Journey::default()).await
+    }
+
+    /// The same, with what was met on the way, however far it went.
+    pub(super) async fn open_watched(link: &Link, deadline: Instant, journey: &mut Journey) -> Result<Self, Trouble> {
         let started = Instant::now();
-        let opened = Self::try_open(link, deadline).await;
+        let opened = Self::try_open(link, deadline, journey).await;
         let outcome = if opened.is_ok() { "success" } else { "unavailable" };
         metrics::directory_operation(&link.provider, &link.label, "connect", outcome, started.elapsed());
         if opened.is_ok() {
@@ -102,11 +108,11 @@ impl Connection {
         opened
     }
 
-    async fn try_open(link: &Link, deadline: Instant) -> Result<Self, Trouble> {
+    async fn try_open(link: &Link, deadline: Instant, journey: &mut Journey) -> Result<Self, Trouble> {
         let mut tasks = JoinSet::new();
         let connect = until(link.limits.connect, deadline);
         let (stream, ending) =
-            wire::open(&link.endpoint, link.tls.as_ref(), connect, || until(link.limits.tls, deadline), &mut tasks).await?;
+            wire::open(&link.endpoint, link.tls.as_ref(), connect, || until(link.limits.tls, deadline), &mut tasks, journey).await?;
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
         let (driver, ldap) =
             LdapConnAsync::with_settings(settings, "ldapi:///").await.map_err(|error| Trouble::new("connect", error.to_string()))?;
@@ -298,7 +304,7 @@ fn judged(answer: &LdapResult) -> Result<Proof, Trouble> {
 
 fn outcome_of(proof: &Result<Proof, Trouble>) -> &'static str {
     match proof {
-        Ok(Proof::Proven) => "success",
+        Ok(Proof::Proven { .. }) => "success",
         Ok(Proof::Refused { .. }) => "rejected",
         Err(_) => "unavailable",
     }
@@ -333,7 +339,8 @@ impl Answer {
             return Err(too_many(search));
         }
         if self.result.rc != 0 && !enough {
-            return Err(Trouble::code("search", self.result.rc, &format!("base `{}`: {}", search.base, self.result.text)));
+            let said = if self.result.text.is_empty() { String::new() } else { format!(": {}", self.result.text) };
+            return Err(Trouble::code("search", self.result.rc, &format!("base `{}`{said}", search.base)));
         }
         self.entries.ok_or_else(|| Trouble::new("search", "the directory's answer cannot be read"))
     }
@@ -379,7 +386,7 @@ mod tests {
     async fn connected(fake: &Fake) -> Connection {
         let mut connection = Connection::open(&fake.link(), soon()).await.unwrap();
         let password = SecretString::from("secret".to_owned());
-        assert_eq!(connection.bind(SERVICE, &password, soon()).await, Ok(Proof::Proven));
+        assert_eq!(connection.bind(SERVICE, &password, soon()).await, Ok(Proof::Proven { expires_in: None }));
         connection
     }
 

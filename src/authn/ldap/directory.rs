@@ -18,7 +18,7 @@ use super::{Bind, Directory};
 use super::{person, state, typed};
 use crate::authn::attempt::{Account, Attempt, Bound, Throttled};
 use crate::authn::cache::Freshness;
-use crate::authn::identity::{Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
+use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use crate::authn::verdict::{Rejection, Standing, Verdict};
 use crate::clock::Timestamp;
 
@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 const PRINCIPAL_NAME: &str = "userPrincipalName";
 
 /// What a typed name is bound as.
-enum Login<'a> {
+pub(super) enum Login<'a> {
     /// What a search finds.
     Search,
     /// The DN of a name.
@@ -36,10 +36,13 @@ enum Login<'a> {
 }
 
 /// What a search for one person found.
-enum Found {
+pub(super) enum Found {
+    /// Nothing.
     Nobody,
+    /// An entry.
     One(Entry),
-    Several,
+    /// The DNs of more than one.
+    Several(Vec<String>),
 }
 
 impl Directory {
@@ -47,20 +50,11 @@ impl Directory {
         &self,
         username: &str,
         password: &SecretString,
+        freshness: Freshness,
         attempt: &Attempt,
         deadline: Instant,
     ) -> Result<Verdict, Trouble> {
-        let login = match &self.bind {
-            Bind::Search => Login::Search,
-            Bind::Template(template) => match template.fill(&DnValue::text(username)) {
-                Some(dn) => Login::At { dn, name: username },
-                None => return Ok(Verdict::NotMine),
-            },
-            Bind::Upn(suffix) => match typed::principal(username, suffix) {
-                Some(name) => Login::As { principal: format!("{name}@{suffix}"), name },
-                None => return Ok(Verdict::NotMine),
-            },
-        };
+        let Some(login) = self.login(username) else { return Ok(Verdict::NotMine) };
         let session = self.session(deadline).await?;
         let entry = match &login {
             Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
@@ -69,7 +63,7 @@ impl Directory {
                 let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
                 match refused {
                     Some(refused) => ControlFlow::Break(refused),
-                    None => self.bound_and_found(&login, &session).await?,
+                    None => self.bound_and_found(&login, username, &session).await?,
                 }
             }
         };
@@ -81,8 +75,42 @@ impl Directory {
         if let Some(rejection) = self.accounts.refusal(&entry, now)? {
             return Ok(Verdict::Rejected(rejection));
         }
-        let identity = self.identity(&entry, now, Method::Password, Freshness::CacheAllowed, &session).await?;
+        let identity = self.identity(&entry, now, Method::Password, freshness, &session).await?;
         Ok(Verdict::Authenticated(identity, None))
+    }
+
+    /// What a name is bound as; `None` where it can be nobody's.
+    pub(super) fn login<'a>(&self, username: &'a str) -> Option<Login<'a>> {
+        match &self.bind {
+            Bind::Search => Some(Login::Search),
+            Bind::Template(template) => Some(Login::At { dn: template.fill(&DnValue::text(username))?, name: username }),
+            Bind::Upn(suffix) => {
+                let name = typed::principal(username, suffix)?;
+                Some(Login::As { principal: format!("{name}@{suffix}"), name })
+            }
+        }
+    }
+
+    /// The filter that finds the entry of a login.
+    pub(super) fn sought(&self, login: &Login<'_>, username: &str) -> Filter {
+        match login {
+            Login::Search => self.filter.fill(&FilterValue::text(username)),
+            Login::At { name, .. } => self.filter.fill(&FilterValue::text(name)),
+            Login::As { principal, .. } => self.filter.any_name().and(&Filter::equals(PRINCIPAL_NAME, &FilterValue::text(principal))),
+        }
+    }
+
+    /// The entry of a login: whom the filter finds, the one at the DN, or the only one that bears the principal name.
+    pub(super) async fn find(&self, login: &Login<'_>, username: &str, session: &Session<'_>) -> Result<Found, Trouble> {
+        let filter = self.sought(login, username);
+        match login {
+            Login::Search => self.search_person(&filter, session).await,
+            Login::At { dn, .. } => self.entry_at(dn, &filter, session).await,
+            Login::As { principal, .. } => match self.search_person(&filter, session).await? {
+                Found::One(entry) if !bears(&entry, principal)? => Ok(Found::Nobody),
+                found @ (Found::Nobody | Found::One(_) | Found::Several(_)) => Ok(found),
+            },
+        }
     }
 
     /// The entry of a name, whose password is right; or what is to be said instead.
@@ -95,9 +123,9 @@ impl Directory {
     ) -> Result<ControlFlow<Verdict, Entry>, Trouble> {
         // A directory may take `álice` for `alice`. Whoever was found is who they are, whatever was typed: the password has to be
         // theirs, and the name is the entry's.
-        let entry = match self.search_person(&self.filter.fill(&FilterValue::text(username)), session).await? {
+        let entry = match self.find(&Login::Search, username, session).await? {
             Found::Nobody => return Ok(ControlFlow::Break(Verdict::NotMine)),
-            Found::Several => return Ok(ControlFlow::Break(self.ambiguous())),
+            Found::Several(_) => return Ok(ControlFlow::Break(self.ambiguous())),
             Found::One(entry) => entry,
         };
         let (id, marker) = (self.entry_id(&entry)?, person::marker(&entry)?);
@@ -106,23 +134,16 @@ impl Directory {
         Ok(refused.map_or(ControlFlow::Continue(entry), ControlFlow::Break))
     }
 
-    /// The entry whose password was proven: that of the DN, or the only one that bears the principal name. A name alone could
-    /// be that of somebody else than who was bound.
-    async fn bound_and_found(&self, login: &Login<'_>, session: &Session<'_>) -> Result<ControlFlow<Verdict, Entry>, Trouble> {
-        let found = match login {
-            Login::Search => Found::Nobody,
-            Login::At { dn, name } => self.entry_at(dn, &self.filter.fill(&FilterValue::text(name)), session).await?,
-            Login::As { principal, .. } => {
-                let named = Filter::equals(PRINCIPAL_NAME, &FilterValue::text(principal));
-                match self.search_person(&self.filter.any_name().and(&named), session).await? {
-                    Found::One(entry) if !bears(&entry, principal)? => Found::Nobody,
-                    found @ (Found::Nobody | Found::One(_) | Found::Several) => found,
-                }
-            }
-        };
-        Ok(match found {
+    /// The entry whose password was proven. A name alone could be that of somebody else than who was bound.
+    async fn bound_and_found(
+        &self,
+        login: &Login<'_>,
+        username: &str,
+        session: &Session<'_>,
+    ) -> Result<ControlFlow<Verdict, Entry>, Trouble> {
+        Ok(match self.find(login, username, session).await? {
             Found::One(entry) => ControlFlow::Continue(entry),
-            Found::Several => ControlFlow::Break(self.ambiguous()),
+            Found::Several(_) => ControlFlow::Break(self.ambiguous()),
             Found::Nobody => {
                 tracing::info!(provider = %self.names.provider, "a password was right, and no entry below the bases fits the name and the filter");
                 ControlFlow::Break(Verdict::NotMine)
@@ -167,17 +188,22 @@ impl Directory {
             Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
             Ok(Proof::Refused { rejection: Rejection::LockedOut, .. }) => Bound::LockedOut,
             Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) | Err(_) => Bound::Unknown,
-            Ok(Proof::Proven | Proof::Refused { .. }) => Bound::Proven,
+            Ok(Proof::Proven { .. } | Proof::Refused { .. }) => Bound::Proven,
         };
         attempt.bound(account, bound).await;
-        let Proof::Refused { rejection, accepted, detail } = proof? else { return Ok(None) };
+        Ok(self.refusal(&proof?).map(Verdict::Rejected))
+    }
+
+    /// Why a bind lets nobody in; `None` where it is good enough.
+    pub(super) fn refusal(&self, proof: &Proof) -> Option<Rejection> {
+        let Proof::Refused { rejection, accepted, detail } = proof else { return None };
         let provider = &*self.names.provider;
-        if accepted && self.accounts.allow(rejection) {
+        if *accepted && self.accounts.allow(*rejection) {
             tracing::warn!(provider, reservation = rejection.as_str(), detail, "the directory let somebody in with a reservation");
-            return Ok(None);
+            return None;
         }
         tracing::info!(provider, rejection = rejection.as_str(), detail, "the directory refused a password");
-        Ok(Some(Verdict::Rejected(rejection)))
+        Some(*rejection)
     }
 
     pub(super) async fn standing(&self, identity: &Identity, deadline: Instant) -> Result<Standing, Trouble> {
@@ -185,7 +211,7 @@ impl Directory {
         let session = self.session(deadline).await?;
         let entry = match self.search_person(&by_id.and(&self.filter.any_name()), &session).await? {
             Found::Nobody => return Ok(Standing::Ended("gone")),
-            Found::Several => return Err(Trouble::new("entry", format!("several have the same `{}`", self.id.name()))),
+            Found::Several(_) => return Err(Trouble::new("entry", format!("several have the same `{}`", self.id.name()))),
             Found::One(entry) => entry,
         };
         // The directory's matching may be laxer than equality; an id is not.
@@ -208,7 +234,7 @@ impl Directory {
         let session = self.session(deadline).await?;
         match self.search_person(&by_id.and(&self.filter.any_name()), &session).await? {
             Found::One(entry) => person::marker(&entry),
-            Found::Nobody | Found::Several => Ok(None),
+            Found::Nobody | Found::Several(_) => Ok(None),
         }
     }
 
@@ -216,7 +242,7 @@ impl Directory {
         let session = self.session(deadline).await?;
         match self.search_person(&self.filter.fill(&FilterValue::text(username)), &session).await? {
             Found::Nobody => Ok(None),
-            Found::Several => Err(Trouble::new("entry", "the name matches more than one")),
+            Found::Several(_) => Err(Trouble::new("entry", "the name matches more than one")),
             Found::One(entry) => {
                 let identity = self.identity(&entry, self.clock.now(), Method::Password, Freshness::AskNow, &session).await?;
                 Ok(Some(identity))
@@ -230,12 +256,12 @@ impl Directory {
     }
 
     /// At one of the servers.
-    async fn session(&self, deadline: Instant) -> Result<Session<'_>, Trouble> {
+    pub(super) async fn session(&self, deadline: Instant) -> Result<Session<'_>, Trouble> {
         self.servers.session(deadline).await
     }
 
     /// Everybody whom a filter finds below the bases; one entry that two bases reach is one.
-    async fn search_person(&self, filter: &Filter, session: &Session<'_>) -> Result<Found, Trouble> {
+    pub(super) async fn search_person(&self, filter: &Filter, session: &Session<'_>) -> Result<Found, Trouble> {
         let attributes = self.attributes();
         let mut people: Vec<Entry> = Vec::new();
         for (base, base_dn) in &self.bases {
@@ -255,12 +281,12 @@ impl Directory {
         Ok(match people.pop() {
             None => Found::Nobody,
             Some(entry) if people.is_empty() => Found::One(entry),
-            Some(_) => Found::Several,
+            Some(last) => Found::Several(people.into_iter().chain([last]).map(|entry| entry.dn).collect()),
         })
     }
 
     /// Never `*`: entries may be large, and photographs are nobody's business here.
-    fn attributes(&self) -> Vec<&str> {
+    pub(super) fn attributes(&self) -> Vec<&str> {
         let mut attributes = vec![self.username.as_str(), self.id.name()];
         let principal = matches!(self.bind, Bind::Upn(_)).then_some(PRINCIPAL_NAME);
         let more =
@@ -273,7 +299,7 @@ impl Directory {
         attributes
     }
 
-    fn entry_id(&self, entry: &Entry) -> Result<String, Trouble> {
+    pub(super) fn entry_id(&self, entry: &Entry) -> Result<String, Trouble> {
         let no_id = || Trouble::new("entry", format!("the entry has no `{}`: may the service account read it?", self.id.name()));
         self.id.read(entry)?.ok_or_else(no_id)
     }
@@ -287,11 +313,24 @@ impl Directory {
         session: &Session<'_>,
     ) -> Result<Identity, Trouble> {
         let id = self.entry_id(entry)?;
+        let groups = self.groups.of(entry, &id, freshness, session).await?;
+        self.identity_in(entry, id, groups, proven, method)
+    }
+
+    /// Whose entry it is, in these groups.
+    pub(super) fn identity_in(
+        &self,
+        entry: &Entry,
+        id: String,
+        groups: Vec<Group>,
+        proven: Timestamp,
+        method: Method,
+    ) -> Result<Identity, Trouble> {
         Ok(Identity {
             realm: Arc::clone(&self.names.realm),
             provider: Arc::clone(&self.names.provider),
             username: person::canonical_name(entry, &self.username)?,
-            groups: self.groups.of(entry, &id, freshness, session).await?,
+            groups,
             id,
             kind: Kind::Person,
             method,

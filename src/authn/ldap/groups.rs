@@ -8,7 +8,7 @@ mod ranges;
 mod sid;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ldap3::Scope;
@@ -34,8 +34,52 @@ const TOKEN_GROUPS: &str = "tokenGroups";
 /// Active Directory's rule that follows a DN through every chain of groups (`LDAP_MATCHING_RULE_IN_CHAIN`).
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
+/// Of so many groups that do not count the names are kept.
+const MOST_LEFT_OUT: usize = 100;
+
 /// So many searches are under way at the same time.
 const LOOK_UPS: usize = 16;
+
+/// In which way an entry is in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// The entry lists it, or it names the entry.
+    Direct,
+    /// Active Directory's primary group.
+    Primary,
+    /// Over so many groups between.
+    Nested(u32),
+    /// At a depth that the directory knows.
+    Followed,
+}
+
+/// Every group of an entry.
+#[derive(Debug)]
+pub(super) struct Memberships {
+    /// In a fixed order.
+    pub(super) found: BTreeMap<Group, Way>,
+    /// Those that do not count, as far as the strategy gets to know of them.
+    pub(super) left_out: LeftOut,
+}
+
+/// Groups that do not count.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    /// Their DNs: they are not below the bases.
+    pub(super) elsewhere: BTreeSet<String>,
+    /// So many more, of which only that is known.
+    pub(super) nameless: usize,
+}
+
+impl LeftOut {
+    fn add(&mut self, dn: String) {
+        if self.elsewhere.len() < MOST_LEFT_OUT {
+            self.elsewhere.insert(dn);
+        } else {
+            self.nameless += 1;
+        }
+    }
+}
 
 /// How groups are found.
 #[derive(Debug)]
@@ -97,34 +141,44 @@ impl Groups {
     }
 
     async fn read(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Group>, Trouble> {
+        Ok(self.memberships(user, session).await?.found.into_keys().collect())
+    }
+
+    /// Every group of an entry as it is now, with how it is in each.
+    pub(super) async fn memberships(&self, user: &Entry, session: &Session<'_>) -> Result<Memberships, Trouble> {
+        let mut left_out = LeftOut::default();
+        let all = |way: Way, found: Vec<Entry>| -> Vec<(Way, Entry)> { found.into_iter().map(|group| (way, group)).collect() };
         let found = match self.strategy {
             GroupStrategy::None => Vec::new(),
-            GroupStrategy::Memberof => self.by_member_of(user, session).await?,
+            GroupStrategy::Memberof => self.by_member_of(user, &mut left_out, session).await?,
             GroupStrategy::Member => self.by_member(user, session).await?,
-            GroupStrategy::MemberUid => self.by_member_uid(user, session).await?,
-            GroupStrategy::InChain => self.in_chain(user, session).await?,
-            GroupStrategy::TokenGroups => self.by_token_groups(user, session).await?,
+            GroupStrategy::MemberUid => all(Way::Direct, self.by_member_uid(user, session).await?),
+            GroupStrategy::InChain => all(Way::Followed, self.in_chain(user, session).await?),
+            GroupStrategy::TokenGroups => all(Way::Followed, self.by_token_groups(user, &mut left_out, session).await?),
         };
-        let groups: BTreeSet<Group> = found.iter().map(|entry| self.group(entry)).collect::<Result<_, _>>()?;
-        self.limits.check_count(groups.len())?;
-        Ok(groups.into_iter().collect())
+        let found: BTreeMap<Group, Way> =
+            found.iter().map(|(way, entry)| Ok((self.group(entry)?, *way))).collect::<Result<_, Trouble>>()?;
+        self.limits.check_count(found.len())?;
+        Ok(Memberships { found, left_out })
     }
 
     // === Strategies ===
 
     /// The groups that an entry lists itself, with the primary group, and those that they list.
-    async fn by_member_of(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
+    async fn by_member_of(&self, user: &Entry, left_out: &mut LeftOut, session: &Session<'_>) -> Result<Vec<(Way, Entry)>, Trouble> {
         let mut walk = Walk::new(&user.dn, self.limits);
-        let mut found = self.listed_by(std::slice::from_ref(user), &walk, session).await?;
-        found.extend(self.primary(user, session).await?);
+        let mut found = self.listed_by(std::slice::from_ref(user), &walk, left_out, session).await?;
+        let primary = self.primary(user, session).await?;
+        let primary_dn = primary.as_ref().map(|group| group.dn.clone());
+        found.extend(primary);
         while walk.climb(found)? {
-            found = self.listed_by(walk.level(), &walk, session).await?;
+            found = self.listed_by(walk.level(), &walk, left_out, session).await?;
         }
-        Ok(walk.groups())
+        Ok(with_ways(walk, primary_dn.as_deref()))
     }
 
     /// The groups that some entries list and that are not known yet.
-    async fn listed_by(&self, level: &[Entry], walk: &Walk, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
+    async fn listed_by(&self, level: &[Entry], walk: &Walk, left_out: &mut LeftOut, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let mut listed: Vec<(String, Dn)> = Vec::new();
         let mut seen = BTreeSet::new();
         for entry in level {
@@ -136,6 +190,8 @@ impl Groups {
                 if self.bases.is_empty() || self.bases.iter().any(|(_, base)| dn.is_within(base)) {
                     listed.push((text, dn));
                     self.limits.check_count(listed.len())?;
+                } else {
+                    left_out.add(text);
                 }
             }
         }
@@ -154,14 +210,16 @@ impl Groups {
     }
 
     /// The groups that name an entry as their member, with the primary group, and those that name them.
-    async fn by_member(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
+    async fn by_member(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<(Way, Entry)>, Trouble> {
         let mut walk = Walk::new(&user.dn, self.limits);
         let mut found = self.naming(std::slice::from_ref(user), session).await?;
-        found.extend(self.primary(user, session).await?);
+        let primary = self.primary(user, session).await?;
+        let primary_dn = primary.as_ref().map(|group| group.dn.clone());
+        found.extend(primary);
         while walk.climb(found)? {
             found = self.naming(walk.level(), session).await?;
         }
-        Ok(walk.groups())
+        Ok(with_ways(walk, primary_dn.as_deref()))
     }
 
     async fn naming(&self, level: &[Entry], session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
@@ -198,7 +256,7 @@ impl Groups {
     }
 
     /// The directory says whose groups they are by their security identifiers; one search finds them.
-    async fn by_token_groups(&self, user: &Entry, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
+    async fn by_token_groups(&self, user: &Entry, left_out: &mut LeftOut, session: &Session<'_>) -> Result<Vec<Entry>, Trouble> {
         let search = Search { base: &user.dn, scope: Scope::Base, filter: &Filter::any(), attributes: &[TOKEN_GROUPS], at_most: None };
         let found = session.search(&search).await?;
         let values = found.first().map(|entry| entry.values(TOKEN_GROUPS)).transpose()?.unwrap_or_default();
@@ -210,7 +268,9 @@ impl Groups {
         let sid = |value| Sid::read(value).ok_or_else(|| Trouble::new("groups", "a value of `tokenGroups` is not a security identifier"));
         let sids: BTreeSet<Sid> = values.into_iter().map(sid).collect::<Result<_, _>>()?;
         let terms: Vec<Filter> = sids.iter().map(Sid::filter).collect();
-        self.below_bases(&terms, session).await
+        let found = self.below_bases(&terms, session).await?;
+        left_out.nameless = sids.len().saturating_sub(found.len());
+        Ok(found)
     }
 
     // === Searches ===
@@ -299,10 +359,49 @@ impl Groups {
         self.bases.iter().map(|(base, _)| base.as_str())
     }
 
-    /// Whether people list their groups themselves.
-    pub(super) fn are_listed(&self) -> bool {
-        self.strategy == GroupStrategy::Memberof
+    /// How groups are found.
+    pub(super) fn strategy(&self) -> GroupStrategy {
+        self.strategy
     }
+
+    /// Below which base a DN lies.
+    pub(super) fn base_of(&self, dn: &str) -> Option<&str> {
+        let dn: Dn = dn.parse().ok()?;
+        self.bases.iter().find(|(_, base)| dn.is_within(base)).map(|(base, _)| base.as_str())
+    }
+
+    /// The attribute by which groups name their members, where the strategy searches for it.
+    pub(super) fn naming_attribute(&self) -> Option<&str> {
+        match self.strategy {
+            GroupStrategy::Member => Some(&self.member),
+            GroupStrategy::MemberUid => Some("memberUid"),
+            GroupStrategy::InChain => Some("member"),
+            GroupStrategy::Memberof | GroupStrategy::TokenGroups | GroupStrategy::None => None,
+        }
+    }
+
+    /// Whether some group below the bases has an attribute.
+    pub(super) async fn some_group_has(&self, attribute: &str, session: &Session<'_>) -> Result<bool, Trouble> {
+        let with = Filter::equals(attribute, &FilterValue::any());
+        let filter = self.filter.as_ref().map_or_else(|| with.clone(), |groups| groups.and(&with));
+        for (base, _) in &self.bases {
+            let search = Search { base, scope: Scope::Subtree, filter: &filter, attributes: &["1.1"], at_most: Some(1) };
+            if !session.search(&search).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What a walk found, with the way to each.
+fn with_ways(walk: Walk, primary: Option<&str>) -> Vec<(Way, Entry)> {
+    let way = |level: u32, group: &Entry| match level {
+        0 if primary == Some(group.dn.as_str()) => Way::Primary,
+        0 => Way::Direct,
+        between => Way::Nested(between),
+    };
+    walk.groups().map(|(level, group)| (way(level, &group), group)).collect()
 }
 
 /// Active Directory's primary group, which is in no list: the user's own identifier with `primaryGroupID`. `None` for

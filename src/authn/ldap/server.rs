@@ -205,6 +205,11 @@ impl Server {
         bound
     }
 
+    /// Who searches.
+    pub(super) fn service(&self) -> &ServiceLogin {
+        &self.service
+    }
+
     /// Binds a connection to this server as the service account.
     pub(super) async fn bind_service(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Trouble> {
         self.service.bind(connection, deadline).await

@@ -67,6 +67,15 @@ impl ServiceLogin {
         Self { account, proven: AtomicBool::new(false), turn: Mutex::new(()), rests: Lock::new(None) }
     }
 
+    /// Who it is, for operators.
+    pub(super) fn who(&self) -> &str {
+        match &self.account {
+            Account::Simple { dn, .. } => dn,
+            Account::External => "the client certificate",
+            Account::Anonymous => "nobody: searches are anonymous",
+        }
+    }
+
     /// Whether it may be tried now.
     pub(super) fn may_bind(&self) -> Result<(), Trouble> {
         match &*self.rests.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -87,7 +96,7 @@ impl ServiceLogin {
         // It may have been refused while this one waited.
         self.may_bind()?;
         let why = match self.proof(connection, deadline).await {
-            Ok(Proof::Proven) => {
+            Ok(Proof::Proven { .. }) => {
                 self.proven.store(true, Ordering::Release);
                 return Ok(());
             }
@@ -107,11 +116,11 @@ impl ServiceLogin {
         let (dn, password, source, folder) = match &self.account {
             Account::Simple { dn, password, source, folder } => (dn, password, source, folder),
             Account::External => return connection.bind_external(deadline).await,
-            Account::Anonymous => return Ok(Proof::Proven),
+            Account::Anonymous => return Ok(Proof::Proven { expires_in: None }),
         };
         let tried = password.load_full();
         let proof = connection.bind(dn, &tried, deadline).await?;
-        if proof == Proof::Proven || !connection.is_clean() {
+        if matches!(proof, Proof::Proven { .. }) || !connection.is_clean() {
             return Ok(proof);
         }
         let (source, folder) = (source.clone(), folder.clone());

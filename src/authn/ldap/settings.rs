@@ -212,8 +212,8 @@ pub struct GroupSettings {
     pub name: Option<Located<String>>,
     /// How far groups of groups are followed.
     pub nested: Option<Located<NestedSettings>>,
-    /// How long the groups of somebody are used before they are read again; a re-check reads them always. Default 60s; 0s
-    /// reads them each time.
+    /// How long the groups of somebody are used before they are read again; a login that an identity token is made of and a
+    /// re-check read them always. Default 60s; 0s reads them each time.
     pub age: Option<Located<Period>>,
 }
 

@@ -32,6 +32,9 @@ const NEVER_CHANGES: i64 = 0x1_0000 | 0x4_0000;
 /// `msDS-User-Account-Control-Computed`: the password has expired.
 const PASSWORD_EXPIRED: i64 = 0x0080_0000;
 
+/// `msDS-User-Account-Control-Computed`: locked.
+const LOCKED_OUT: i64 = 0x10;
+
 /// Seconds between 1601-01-01 and 1970-01-01.
 const WINDOWS_EPOCH: i64 = 11_644_473_600;
 /// The value of `pwdAccountLockedTime` that only an administrator undoes.
@@ -113,6 +116,24 @@ impl AccountRules {
         let ends = [windows, unix, time(entry, "pwdEndTime")?, kerberos];
         Ok(ends.into_iter().flatten().any(|end| end <= now))
     }
+}
+
+/// What could be read, as `attribute: value`.
+pub(super) fn readable(entry: &Entry) -> Result<Vec<String>, Trouble> {
+    let mut lines = Vec::new();
+    for attribute in ATTRIBUTES {
+        if let Some(value) = entry.text(attribute)? {
+            lines.push(format!("{attribute}: {value}"));
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether wrong passwords have locked the account: the directory says so at the bind, and for a while.
+pub(super) fn is_locked_by_passwords(entry: &Entry) -> Result<bool, Trouble> {
+    let computed = number(entry, "msDS-User-Account-Control-Computed")?.unwrap_or(0);
+    let since = entry.text("pwdAccountLockedTime")?.is_some_and(|since| since != LOCKED_FOR_GOOD);
+    Ok(since || computed & LOCKED_OUT != 0)
 }
 
 fn is_true(entry: &Entry, attribute: &str) -> Result<bool, Trouble> {
@@ -210,6 +231,9 @@ mod tests {
         check(&[("pwdAccountLockedTime", "20231114221000Z")], "usable");
         check(&[("msDS-User-Account-Control-Computed", "16"), ("lockoutTime", "133444736000000000")], "usable");
         check(&[("accountUnlockTime", "20991231000000Z")], "usable");
+        let locked = |name: &str, value: &str| is_locked_by_passwords(&Entry::of("uid=a", &[(name, value)])).unwrap();
+        assert!(locked("pwdAccountLockedTime", "20231114221000Z") && locked("msDS-User-Account-Control-Computed", "16"));
+        assert!(!locked("pwdAccountLockedTime", LOCKED_FOR_GOOD) && !locked("msDS-User-Account-Control-Computed", "0"));
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl Trouble {
         let separator = if text.is_empty() { "" } else { ": " };
         Self { operation, reason: format!("result code {code}{hint}{separator}{text}"), code: Some(code), cause: Cause::Said }
     }
+    /// The same as another step's.
+    pub(super) fn of(self, operation: &'static str) -> Self {
+        Self { operation, ..self }
+    }
     /// Whether the server, or the way to it, is at fault, so that another one may do better.
     pub(super) fn is_of_the_server(&self) -> bool {
         matches!(self.operation, "connect" | "tls") || self.cause == Cause::Lost || matches!(self.code, Some(51 | 52))

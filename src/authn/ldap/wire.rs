@@ -15,6 +15,7 @@ use super::ber::{BerError, Elements, unsigned};
 use super::carry::{Ending, carry};
 use super::endpoint::{Endpoint, Security};
 use super::frame::{self, MAX_ANSWER};
+use super::journey::{Handshake, Journey};
 use super::tls::TlsClient;
 use super::tls_error::explain;
 use super::trouble::Trouble;
@@ -25,15 +26,17 @@ const START_TLS: &[u8; 31] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1
 /// What was sent and not even taken by the other side's system for so long ends the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
-/// Opens TCP within `connect` and, as the endpoint demands, TLS within `tls`. The carrying task lives in `tasks`.
+/// Opens TCP within `connect` and, as the endpoint demands, TLS within `tls`. The carrying task lives in `tasks`; what was met
+/// on the way is written into `journey`.
 pub(super) async fn open(
     endpoint: &Endpoint,
     tls: Option<&TlsClient>,
     connect: Instant,
     tls_timeout: impl FnOnce() -> Instant,
     tasks: &mut JoinSet<()>,
+    journey: &mut Journey,
 ) -> Result<(StdUnixStream, Ending), Trouble> {
-    let mut stream = tcp(endpoint, connect).await?;
+    let mut stream = tcp(endpoint, connect, journey).await?;
     let (inner, outer) = UnixStream::pair().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
     let inner = inner.into_std().map_err(|error| Trouble::new("connect", format!("no socket pair: {error}")))?;
     let (teller, ending) = Ending::new();
@@ -43,13 +46,14 @@ pub(super) async fn open(
         }
         (Security::Tls | Security::StartTls, None) => return Err(Trouble::new("tls", "TLS is demanded and not configured")),
         (security @ (Security::Tls | Security::StartTls), Some(tls)) => {
-            let until = tls_timeout();
+            let (until, started) = (tls_timeout(), Instant::now());
             if security == Security::StartTls {
                 timeout_at(until, start_tls(&mut stream)).await.map_err(|_| Trouble::timeout("tls"))??;
             }
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
             let handshake = timeout_at(until, connector.connect(tls.name.clone(), stream));
             let protected = handshake.await.map_err(|_| Trouble::timeout("tls"))?.map_err(|error| Trouble::new("tls", explain(&error)))?;
+            journey.handshake = Some(Handshake::of(protected.get_ref().1, started.elapsed()));
             tasks.spawn(carry(protected, outer, teller));
         }
     }
@@ -57,19 +61,24 @@ pub(super) async fn open(
 }
 
 /// Connects to the first address that answers; no address may use up the time of those behind it.
-async fn tcp(endpoint: &Endpoint, until: Instant) -> Result<TcpStream, Trouble> {
+async fn tcp(endpoint: &Endpoint, until: Instant, journey: &mut Journey) -> Result<TcpStream, Trouble> {
+    let started = Instant::now();
     let found = timeout_at(until, tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))).await;
     let addresses: Vec<SocketAddr> = found
         .map_err(|_| Trouble::new("connect", "no answer from DNS in time"))?
         .map_err(|error| Trouble::new("connect", format!("cannot resolve `{}`: {error}", endpoint.host)))?
         .collect();
-    let mut last = Trouble::new("connect", format!("`{}` has no address", endpoint.host));
+    journey.resolved = Some((addresses.clone(), started.elapsed()));
+    let (started, mut last) = (Instant::now(), Trouble::new("connect", format!("`{}` has no address", endpoint.host)));
     for (index, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - index).unwrap_or(1);
         let now = Instant::now();
         let share = now + until.saturating_duration_since(now) / left;
         match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return prepared(stream).map_err(|error| Trouble::new("connect", format!("{address}: {error}"))),
+            Ok(Ok(stream)) => {
+                journey.connected = Some((*address, started.elapsed()));
+                return prepared(stream).map_err(|error| Trouble::new("connect", format!("{address}: {error}")));
+            }
             Ok(Err(error)) => last = Trouble::new("connect", format!("{address}: {error}")),
             Err(_) => last = Trouble::new("connect", format!("{address}: no answer in time")),
         }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use super::report::{Report, Step};
+use super::report::{self, Report};
 use crate::authn::authenticator::{Authenticator, ProviderReport};
 use crate::authn::provider::Provider;
+use crate::authn::rehearsal::{BindBudget, Outcome, Step};
 use crate::authn::verdict::{Circumstances, Unavailable};
 use crate::authz::{Named, Rulebook};
 use crate::config::Config;
@@ -54,16 +55,22 @@ impl Asked<'_> {
         Circumstances { source: None, deadline: Instant::now() + self.config.request_deadline.duration() }
     }
 
+    /// What reaches a directory of one account's wrong passwords.
+    fn budget(&self) -> BindBudget {
+        let throttle = &self.config.throttle;
+        BindBudget { failures: throttle.failures.value, window: throttle.window.value.duration() }
+    }
+
     async fn probe(&self, named: &ProviderReport, report: &mut Report) -> bool {
         let steps = match self.authenticator.provider(&named.name) {
-            Some(Provider::Ldap(directory)) => directory.probe(&self.circumstances()).await,
+            Some(Provider::Ldap(directory)) => directory.probe(self.budget(), &self.circumstances()).await,
             // A file was read whole a moment ago.
             Some(Provider::File(_)) | None => Vec::new(),
         };
         let mut good = true;
         for step in steps {
-            good &= step.outcome.is_ok();
-            report.steps.push(Step { provider: named.name.to_string(), what: step.step, outcome: step.outcome });
+            good &= step.outcome != Outcome::Failed;
+            report.steps.push(report::Asked { provider: named.name.to_string(), step });
         }
         good
     }
@@ -89,16 +96,17 @@ impl Asked<'_> {
             if let (Some(Provider::Ldap(directory)), Kind::Group) = (self.authenticator.provider(&provider.name), kind)
                 && !directory.can_find_group(name)
             {
-                let outcome = Ok("not looked up: groups are looked up by name only below `groups.bases`".to_owned());
-                report.steps.push(Step { provider: provider.name.to_string(), what: format!("group {name}"), outcome });
+                let why = "not looked up: groups are looked up by name only below `groups.bases`";
+                let step = Step::new(format!("group {name}"), Outcome::Note, why);
+                report.steps.push(report::Asked { provider: provider.name.to_string(), step });
                 return;
             }
             match self.knows(provider, kind, name).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(unavailable) => {
-                    let what = format!("{} {name}", kind.as_str());
-                    report.steps.push(Step { provider: unavailable.provider, what, outcome: Err(unavailable.reason) });
+                    let step = Step::new(format!("{} {name}", kind.as_str()), Outcome::Failed, unavailable.reason);
+                    report.steps.push(report::Asked { provider: unavailable.provider, step });
                     return;
                 }
             }

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::finding;
-use crate::source::{Diagnostic, Diagnostics, Severity, is_hidden};
+use crate::authn::rehearsal::{Outcome as Ending, Step};
+use crate::cli::{finding, steps};
+use crate::source::{Diagnostic, Diagnostics, Severity};
 
 /// Everything that one check found.
 #[derive(Debug, Default)]
@@ -16,20 +17,18 @@ pub(super) struct Report {
     /// The same, to see at once what is there already.
     known: HashSet<Diagnostic>,
     /// What was asked of providers, in its order.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Asked>,
     /// How much there is; `None` where it could not be read.
     pub(super) summary: Option<Summary>,
     /// Whether a warning is as bad as an error.
     pub(super) deny_warnings: bool,
 }
 
-/// One question to a provider.
+/// One question to a provider, and what came of it.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct Asked {
     pub(super) provider: String,
-    pub(super) what: String,
-    /// What came of it, or what is wrong and what to do.
-    pub(super) outcome: Result<String, String>,
+    pub(super) step: Step,
 }
 
 /// How much a configuration holds.
@@ -83,7 +82,7 @@ impl Report {
         let denied = self.deny_warnings && self.count(Severity::Warning) > 0;
         if self.count(Severity::Error) > 0 || denied {
             Outcome::Refused
-        } else if self.steps.iter().any(|step| step.outcome.is_err()) {
+        } else if self.steps_with(Ending::Failed) > 0 {
             Outcome::Unavailable
         } else {
             Outcome::Good
@@ -91,7 +90,15 @@ impl Report {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.findings.0.iter().filter(|finding| finding.severity == severity).count()
+        let steps = match severity {
+            Severity::Warning => self.steps_with(Ending::Warning),
+            Severity::Error => self.steps_with(Ending::Wrong),
+        };
+        self.findings.0.iter().filter(|finding| finding.severity == severity).count() + steps
+    }
+
+    fn steps_with(&self, outcome: Ending) -> usize {
+        self.steps.iter().filter(|asked| asked.step.outcome == outcome).count()
     }
 
     pub(super) fn write_text(&self, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<()> {
@@ -99,12 +106,8 @@ impl Report {
             writeln!(talk, "{}", self.findings)?;
         }
         talk.flush()?;
-        for Step { provider, what, outcome } in &self.steps {
-            let (word, text) = match outcome {
-                Ok(text) => ("good", text),
-                Err(text) => ("FAILED", text),
-            };
-            writeln!(out, "{provider}: {}: {word}: {}", printable(what), printable(text))?;
+        for Asked { provider, step } in &self.steps {
+            steps::write(step, &format!("{provider}: "), out)?;
         }
         writeln!(out, "{}", self.line())
     }
@@ -131,14 +134,7 @@ impl Report {
 
     pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let findings: Vec<Value> = self.findings.0.iter().map(finding::as_json).collect();
-        let step = |step: &Step| {
-            let (good, text) = match &step.outcome {
-                Ok(text) => (true, text),
-                Err(text) => (false, text),
-            };
-            json!({"provider": step.provider, "step": step.what, "good": good, "text": text})
-        };
-        let steps: Vec<Value> = self.steps.iter().map(step).collect();
+        let steps: Vec<Value> = self.steps.iter().map(|asked| steps::as_json(&asked.provider, &asked.step)).collect();
         let whole = json!({
             "outcome": self.outcome().as_str(),
             "providers": self.summary.map(|summary| summary.providers),
@@ -153,11 +149,6 @@ impl Report {
 
 fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-/// A directory's text must not move the cursor of whoever reads it.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -175,7 +166,7 @@ mod tests {
             report.found(file.warning(Place::default(), format!("warning {number}")).into());
         }
         if failed {
-            report.steps.push(Step { provider: "staff".to_owned(), what: "connect".to_owned(), outcome: Err("no\u{1b}route".to_owned()) });
+            report.steps.push(Asked { provider: "staff".to_owned(), step: Step::new("connect", Ending::Failed, "no\u{1b}route") });
         }
         report
     }
@@ -214,9 +205,24 @@ mod tests {
             json!({
                 "outcome": "refused", "providers": 2, "rules": 14, "services": 1,
                 "findings": [{"severity": "error", "file": "narrows.yaml", "line": 1, "column": 9, "message": "error 0", "hint": null}],
-                "steps": [{"provider": "staff", "step": "connect", "good": false, "text": "no\u{1b}route"}],
+                "steps": [{
+                    "provider": "staff", "step": "connect", "good": false, "outcome": "failed", "text": "no\u{1b}route", "details": [],
+                    "hint": null, "milliseconds": null,
+                }],
             })
         );
+    }
+
+    #[test]
+    fn a_step_that_is_wrong_is_an_error_and_one_that_warns_a_warning() {
+        let mut asked = report(0, 0, false);
+        asked.steps.push(Asked { provider: "staff".to_owned(), step: Step::new("lock-out", Ending::Warning, "soon") });
+        check(&asked, "2 providers, 14 rules, 1 service: good, 1 warning");
+        assert_eq!((asked.outcome(), Report { deny_warnings: true, ..asked }.outcome()), (Outcome::Good, Outcome::Refused));
+        let mut asked = report(0, 0, true);
+        asked.steps.push(Asked { provider: "staff".to_owned(), step: Step::new("lock-out", Ending::Wrong, "too many") });
+        check(&asked, "2 providers, 14 rules, 1 service: 1 error");
+        assert_eq!(asked.outcome(), Outcome::Refused);
     }
 
     #[test]

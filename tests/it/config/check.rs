@@ -141,7 +141,7 @@ async fn a_directory_that_does_not_answer_is_unavailable_and_says_at_which_step(
     );
     let checked = check(&folder.path().join("narrows.yaml"), true, false).await;
     assert_eq!(checked.code, ExitCode::from(3), "{}{}", checked.talk, checked.out);
-    assert!(checked.out.starts_with("staff: connect: FAILED: "), "{}", checked.out);
+    assert!(checked.out.contains("\nstaff: connect: FAILED: "), "{}", checked.out);
     assert!(checked.out.ends_with("1 provider, 2 rules, 1 service: a provider cannot be asked\n"), "{}", checked.out);
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::ldap::Directory;
 use narrows::authn::verdict::Verdict;
 use secrecy::SecretString;
@@ -21,7 +22,7 @@ const SHORT: &str = "timeouts: {connect: 2s, tls: 2s, bind: 3s, search: 3s}";
 async fn log_in(staff: &Directory, told: &str) -> bool {
     let started = Instant::now();
     let password = SecretString::from("secret".to_owned());
-    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(8)), &Attempt::default()).await;
+    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(8)), Freshness::CacheAllowed, &Attempt::default()).await;
     assert!(started.elapsed() < Duration::from_millis(8500), "{told}: {:?}", started.elapsed());
     match verdict {
         Ok(Verdict::Authenticated(..)) => true,
@@ -103,7 +104,8 @@ async fn an_answer_that_is_cut_anywhere_is_never_another_answer() {
             tap.cut_after(Some(bytes));
             let staff = directory_at(lab.folder(), &tap.url(), lines);
             let password = SecretString::from("secret".to_owned());
-            match staff.verify("alice", &password, &within(Duration::from_millis(400)), &Attempt::default()).await {
+            match staff.verify("alice", &password, &within(Duration::from_millis(400)), Freshness::CacheAllowed, &Attempt::default()).await
+            {
                 Ok(Verdict::Authenticated(identity, _)) => {
                     assert_eq!(identity.groups.len(), 3, "after {bytes} bytes");
                     break;

@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{directory, group_names, identity, standing, word};
+use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
+use narrows::authn::verdict::Verdict;
+
+use super::{directory, group_names, identity, soon, standing, word};
 use crate::slapd::{Options, Slapd};
 
 /// `alice` is in `g0`, which is in `g1` and so on up to `g4`; in `ring-a`, which is in `ring-b`, which is in `ring-a`; and in
@@ -204,7 +208,7 @@ async fn more_groups_than_fit_one_answer_come_in_pages_and_a_part_is_an_outage()
 }
 
 #[tokio::test]
-async fn groups_are_used_for_their_age_and_read_anew_at_a_re_check() {
+async fn groups_are_used_for_their_age_and_read_anew_for_what_lasts() {
     let Some(lab) = Slapd::start(Options::default()).await else { return };
     let below = "bases: \"ou=groups,dc=example,dc=org\"";
     let (kept, fresh) = (format!("groups: {{{below}}}"), format!("groups: {{{below}, age: 0s}}"));
@@ -214,9 +218,15 @@ async fn groups_are_used_for_their_age_and_read_anew_at_a_re_check() {
     lab.modify("dn: cn=a\\, b (c*),ou=groups,dc=example,dc=org\nchangetype: delete\n");
     assert_eq!(group_names(&identity(&kept, "alice", "secret").await), "a, b (c*) | developers");
     assert_eq!(group_names(&identity(&fresh, "alice", "secret").await), "developers");
-    // What a re-check read is what the next login has.
-    assert_eq!(standing(&kept, &alice).await, "good developers");
+    // What lasts is made of groups that are read now, and so is the next login.
+    let now = kept.verify("alice", &"secret".to_owned().into(), &soon(), Freshness::AskNow, &Attempt::default()).await;
+    assert!(matches!(&now, Ok(Verdict::Authenticated(now, _)) if group_names(now) == "developers"), "{now:?}");
     assert_eq!(group_names(&identity(&kept, "alice", "secret").await), "developers");
+    lab.modify("dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\nmember: uid=alice,ou=people,dc=example,dc=org\n");
+    assert_eq!(group_names(&identity(&kept, "alice", "secret").await), "developers");
+    // What a re-check read is what the next login has.
+    assert_eq!(standing(&kept, &alice).await, "good ");
+    assert_eq!(group_names(&identity(&kept, "alice", "secret").await), "");
     // Somebody else with the old name has groups of their own.
     lab.modify(
         "dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: delete\n\n\

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narrows::authn::attempt::Attempt;
+use narrows::authn::authenticator::Freshness;
 use narrows::authn::ldap::Directory;
 use narrows::authn::provider::Health;
 use narrows::authn::verdict::Verdict;
@@ -34,7 +35,7 @@ fn of_two(first: &Slapd, second: &Slapd) -> Directory {
 async fn log_in(staff: &Directory) -> Duration {
     let started = Instant::now();
     let password = SecretString::from("secret".to_owned());
-    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(8)), &Attempt::default()).await;
+    let verdict = staff.verify("alice", &password, &within(Duration::from_secs(8)), Freshness::CacheAllowed, &Attempt::default()).await;
     assert!(matches!(verdict, Ok(Verdict::Authenticated(..))), "{verdict:?}");
     started.elapsed()
 }

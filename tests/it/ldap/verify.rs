@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use narrows::authn::identity::Method;
+use narrows::authn::rehearsal::{BindBudget, Outcome};
 
 use super::{directory, directory_at, group_names, identity, soon, verify, word};
 use crate::slapd::{Options, SERVICE_DN, SERVICE_PASSWORD, Slapd};
+
+/// What the shield lets through.
+const BUDGET: BindBudget = BindBudget { failures: 2, window: Duration::from_mins(30) };
 
 const ALICE: &str = "uid=alice,ou=people,dc=example,dc=org";
 
@@ -145,20 +149,30 @@ async fn groups_that_cannot_be_read_are_an_outage() {
 async fn an_operator_sees_every_step_and_finds_people_and_groups() {
     let Some(lab) = Slapd::start(Options::default()).await else { return };
     let staff = directory(&lab, &[("groups", "groups: {bases: \"ou=groups,dc=example,dc=org\"}")]);
-    let steps = staff.probe(&soon()).await;
-    assert!(steps.iter().all(|step| step.outcome.is_ok()), "{steps:#?}");
-    let names: Vec<&str> = steps.iter().map(|step| step.step.as_str()).collect();
+    let steps = staff.probe(BUDGET, &soon()).await;
+    let (lock_out, others) = steps.split_last().unwrap();
+    assert!(others.iter().all(|step| step.outcome == Outcome::Good), "{steps:#?}");
+    // The lab's policy locks after 3 and forgets only after a success.
+    assert!(
+        lock_out.outcome == Outcome::Warning && lock_out.found.contains("locks after 3 wrong passwords until a success"),
+        "{lock_out:?}"
+    );
+    let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(
         names,
         [
+            "resolve",
             "connect",
+            "tls",
             "service account",
             "base ou=people,dc=example,dc=org",
             "base ou=guests,dc=example,dc=org",
             "base ou=groups,dc=example,dc=org",
             "users",
             "id entryUUID",
-            "groups by memberOf",
+            "attribute memberOf",
+            "groups by memberof",
+            "lock-out",
         ]
     );
     let alice = staff.find_user("alice", &soon()).await.unwrap().unwrap();
@@ -178,18 +192,20 @@ async fn an_operator_sees_every_step_and_finds_people_and_groups() {
 
     // Each fault is named where it is.
     let wrong = "service_account: {dn: \"cn=narrows,ou=services,dc=example,dc=org\", password: wrong}";
-    let steps = directory(&lab, &[("service_account", wrong)]).probe(&soon()).await;
-    assert!(steps.len() == 2 && steps[1].outcome.is_err(), "{steps:#?}");
-    let steps = directory(&lab, &[("user", "user: {bases: \"ou=nowhere,dc=example,dc=org\"}")]).probe(&soon()).await;
-    assert!(steps[2].outcome.as_ref().is_err_and(|why| why.contains("result code 32")), "{steps:#?}");
+    let steps = directory(&lab, &[("service_account", wrong)]).probe(BUDGET, &soon()).await;
+    assert!(steps.len() == 4 && steps[3].outcome == Outcome::Failed && steps[3].advice.is_some(), "{steps:#?}");
+    let steps = directory(&lab, &[("user", "user: {bases: \"ou=nowhere,dc=example,dc=org\"}")]).probe(BUDGET, &soon()).await;
+    // A base that is not there is said once.
+    let failed: Vec<&str> = steps.iter().filter(|step| step.outcome == Outcome::Failed).map(|step| step.found.as_str()).collect();
+    assert!(failed.len() == 1 && failed[0].contains("result code 32"), "{steps:#?}");
 }
 
 #[tokio::test]
 async fn a_directory_without_the_overlay_is_told_apart() {
     let Some(lab) = Slapd::start(Options { member_of: false, tls: true }).await else { return };
-    let steps = directory(&lab, &[]).probe(&soon()).await;
-    let last = steps.last().unwrap();
-    assert!(last.outcome.as_ref().is_err_and(|why| why.contains("overlay")), "{steps:#?}");
+    let steps = directory(&lab, &[]).probe(BUDGET, &soon()).await;
+    let wrong: Vec<_> = steps.iter().filter(|step| step.outcome == Outcome::Wrong).collect();
+    assert!(wrong.len() == 1 && wrong[0].advice.as_ref().is_some_and(|advice| advice.contains("overlay")), "{steps:#?}");
     let staff = directory(&lab, &[("groups", "groups: {strategy: member, bases: \"ou=groups,dc=example,dc=org\"}")]);
     assert_eq!(group_names(&identity(&staff, "alice", "secret").await), "a, b (c*) | developers");
 }

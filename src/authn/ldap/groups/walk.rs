@@ -35,6 +35,8 @@ pub(super) struct Walk {
     seen: BTreeSet<String>,
     /// Level after level.
     groups: Vec<Entry>,
+    /// The level of each.
+    levels: Vec<u32>,
     /// Where the last level begins among them.
     last: usize,
 }
@@ -42,7 +44,7 @@ pub(super) struct Walk {
 impl Walk {
     /// Before anything was found. The entry itself is in no way one of its groups.
     pub(super) fn new(dn: &str, limits: Limits) -> Self {
-        Self { limits, depth: 0, seen: BTreeSet::from([dn.to_owned()]), groups: Vec::new(), last: 0 }
+        Self { limits, depth: 0, seen: BTreeSet::from([dn.to_owned()]), groups: Vec::new(), levels: Vec::new(), last: 0 }
     }
 
     /// Whether this DN was met.
@@ -61,6 +63,7 @@ impl Walk {
         for group in found {
             if self.seen.insert(group.dn.clone()) {
                 self.groups.push(group);
+                self.levels.push(self.depth);
                 self.limits.check_count(self.groups.len())?;
             }
         }
@@ -76,9 +79,9 @@ impl Walk {
         Ok(self.limits.depth > 0)
     }
 
-    /// All of them.
-    pub(super) fn groups(self) -> Vec<Entry> {
-        self.groups
+    /// All of them, with how many groups lie between the entry and each.
+    pub(super) fn groups(self) -> impl Iterator<Item = (u32, Entry)> {
+        self.levels.into_iter().zip(self.groups)
     }
 }
 
@@ -104,7 +107,10 @@ mod tests {
             let level: Vec<String> = walk.level().iter().map(|group| group.dn.clone()).collect();
             more = walk.climb(above(&level)).map_err(|trouble| trouble.reason)?;
         }
-        Ok(walk.groups().iter().map(|group| group.dn.parse().unwrap()).collect())
+        let far = distances(graph);
+        let found: Vec<(u32, u8)> = walk.groups().map(|(level, group)| (level, group.dn.parse().unwrap())).collect();
+        assert!(found.iter().all(|(level, group)| far.get(group) == Some(&(level + 1))), "{found:?}");
+        Ok(found.into_iter().map(|(_, group)| group).collect())
     }
 
     /// Naively: how far each group is from the person, by relaxing every edge as often as there are nodes.

@@ -41,7 +41,7 @@ async fn search(server: &Server) -> Result<usize, Trouble> {
 
 async fn bind(server: &Server, password: &str) -> String {
     match server.bind("uid=alice", &SecretString::from(password.to_owned()), soon()).await {
-        Ok(Proof::Proven) => "proven".to_owned(),
+        Ok(Proof::Proven { .. }) => "proven".to_owned(),
         Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => "wrong".to_owned(),
         Ok(Proof::Refused { rejection, .. }) => rejection.as_str().to_owned(),
         Err(Unbound::Sent(trouble)) => format!("sent: {trouble}"),
