@@ -84,6 +84,7 @@ impl Record {
                     RefusedBy::NoRule => "no rule".to_owned(),
                     RefusedBy::Deny(rule) => rule_text(rule),
                     RefusedBy::Unknown(fact) => fact.clone(),
+                    RefusedBy::Stale => "stale".to_owned(),
                 };
                 self.event.refused.push(RefusedAction { scope: scope.clone(), action: action.to_string(), by });
             }
