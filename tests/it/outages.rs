@@ -15,6 +15,7 @@ mod refusals;
 mod reload;
 mod ruled;
 mod shield;
+mod stale;
 mod swaps;
 mod widening;
 mod wire;

@@ -11,6 +11,7 @@ use super::lab::{Answer, Lab, PUBLIC, Plan, SERVICE, VICTIM};
 const PLAN: Plan = Plan {
     start_tls: false,
     top: "throttle: {failures: 2, comparisons_per_source: 20}\ncredentials_cache: {verified: 0s}",
+    provider: &[],
     ldap: &[],
     authority: "ca.pem",
     server_name: "127.0.0.1",
