@@ -70,9 +70,16 @@ impl Service<'_> {
         &self.settings.name.value
     }
 
-    fn decide(&self, principal: &Principal, request: &TokenRequest, now: Timestamp, record: &mut Record) -> Decision {
+    /// Takes the whole proof, so that nobody is given more than it is good for.
+    fn decide(&self, proof: &Proof, request: &TokenRequest, now: Timestamp, record: &mut Record) -> Decision {
         let context = Context { service: self.name(), now, source: request.client.source() };
-        let decision = self.policy.decide(principal, &request.scopes.scopes, &context);
+        let decision = self.policy.decide(&proof.principal, &request.scopes.scopes, &context);
+        let decision = match proof.stale {
+            // No rule's own life is longer then.
+            Some(stale) => decision
+                .pull_only(stale.until.min(now.plus(i64::try_from(self.settings.token_ttl.pull.value.as_seconds()).unwrap_or(i64::MAX)))),
+            None => decision,
+        };
         record.decided(&decision);
         decision
     }
@@ -133,7 +140,7 @@ impl Issuer {
         let proof = self.authenticate(request, service, record).await?;
         // The token lives from the moment of its decision, however long the rest takes.
         let now = self.clock.now();
-        let decision = service.decide(&proof.principal, request, now, record);
+        let decision = service.decide(&proof, request, now, record);
         if proof.principal == Principal::Anonymous && decision.is_empty() {
             return Err(Refusal::AuthenticationRequired);
         }
@@ -145,12 +152,13 @@ impl Issuer {
         let service = self.service(request.service.as_deref(), record)?;
         let proof = self.authenticate(request, service, record).await?;
         let Principal::Identified(identity) = &proof.principal else { return Err(Refusal::AuthenticationRequired) };
-        let decision = service.decide(&proof.principal, request, self.clock.now(), record);
+        let decision = service.decide(&proof, request, self.clock.now(), record);
         Ok(Who {
             username: identity.username.clone(),
             realm: identity.realm.to_string(),
             groups: service.policy.mentioned_groups(identity),
             granted: scopes_of(&decision),
+            stale: proof.stale.map(|stale| stale.asked.rfc3339()),
         })
     }
 

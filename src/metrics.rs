@@ -76,6 +76,12 @@ pub fn reload_waits(refused: bool, held: bool) {
     }
 }
 
+/// One request of somebody who was served from memory while the provider could not be asked: `narrows_stale_total{provider,proof}`;
+/// `proof` is `password` or `identity_token`.
+pub fn stale(provider: &str, proof: &'static str) {
+    metrics::counter!("narrows_stale_total", "provider" => provider.to_owned(), "proof" => proof).increment(1);
+}
+
 /// One request that the shield refused: `narrows_throttled_total{step}`; `step` is `comparisons`,
 /// `comparisons_of_strangers` or `binds`.
 pub fn throttled(step: &'static str) {

@@ -56,7 +56,7 @@ impl Candidate {
                 (Arc::clone(issuer.authenticator.throttle()), &config.throttle),
             )?;
             warnings.0.extend(found.0);
-            Arc::new(fresh)
+            Arc::new(fresh.succeeding(&issuer.authenticator))
         } else {
             Arc::clone(&issuer.authenticator)
         };
@@ -86,8 +86,9 @@ impl Candidate {
         }
         let shield = (Arc::clone(former.authenticator.throttle()), &running.throttle);
         let (authenticator, warnings) = Authenticator::build(&running.providers, &running.credentials_cache, &running.file, clock, shield)?;
+        let authenticator = Arc::new(authenticator.succeeding(&former.authenticator));
         let (config, services) = (running.clone(), former.services.clone());
-        let issuer = Issuer { services, rulebook, ..next(former, &config, Arc::new(authenticator), clock) };
+        let issuer = Issuer { services, rulebook, ..next(former, &config, authenticator, clock) };
         Ok(Some(Self { config, issuer, kept, configuration: false, needs_restart: Vec::new(), warnings, ..self }))
     }
 

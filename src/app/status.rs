@@ -127,16 +127,19 @@ impl ReloadStatus {
 
 impl Status {
     pub(super) fn of(issuer: &Issuer, reload: &ReloadStatus) -> Self {
-        let providers: Vec<_> = issuer
-            .authenticator
-            .health()
+        let reports = issuer.authenticator.health();
+        let from_memory = reports.iter().any(|report| report.stale_until.is_some());
+        let providers: Vec<_> = reports
             .into_iter()
             .map(|report| {
                 let (state, reason) = match report.health {
                     Health::Unknown => ("unknown", None),
                     Health::Up => ("up", None),
                     Health::Impaired(reason) => ("up", Some(reason)),
-                    Health::Down(reason) => ("down", Some(reason)),
+                    Health::Down(reason) => {
+                        let pulls = report.stale_until.map(|until| format!("; pulls are served from memory until {}", until.rfc3339()));
+                        ("down", Some(format!("{reason}{}", pulls.unwrap_or_default())))
+                    }
                 };
                 let (name, realm) = (report.name.to_string(), report.realm.to_string());
                 ProviderStatus { name, realm, kind: report.kind.to_owned(), state: state.to_owned(), reason }
@@ -153,7 +156,7 @@ impl Status {
                 not_after: key.not_after.rfc3339(),
             })
             .collect();
-        let ready = !keys.is_empty() && providers.iter().any(|provider| provider.state != "down");
+        let ready = !keys.is_empty() && (from_memory || providers.iter().any(|provider| provider.state != "down"));
         Self {
             ready,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -70,7 +70,7 @@ pub struct RefusedAction {
     pub scope: String,
     /// `pull`, `push`, `delete`, `*`.
     pub action: String,
-    /// The deny rule with file and line, `no rule`, or the fact that is not known.
+    /// The deny rule with file and line, `no rule`, `stale`, or the fact that is not known.
     pub by: String,
 }
 
@@ -101,6 +101,8 @@ pub struct AuditEvent {
     pub proof: Option<Proof>,
     /// Whether the answer came from a cache instead of the provider.
     pub cached: bool,
+    /// When the provider was asked last, where it cannot be asked now and that is gone by.
+    pub stale: Option<Timestamp>,
     /// What was asked for, as scopes.
     pub requested: Vec<String>,
     /// What was granted, as scopes.

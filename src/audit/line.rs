@@ -52,8 +52,9 @@ fn head(event: &AuditEvent) -> String {
 
 fn tail(event: &AuditEvent) -> String {
     let reason = event.reason.as_deref().map(|reason| format!(",\"reason\":{}", quoted(reason))).unwrap_or_default();
+    let stale = event.stale.map(|asked| format!(",\"stale\":{}", quoted(&asked.rfc3339()))).unwrap_or_default();
     format!(
-        "\"generation\":{},\"jti\":{},\"latency_us\":{},\"client_trusted\":{}{reason}",
+        "\"generation\":{},\"jti\":{},\"latency_us\":{},\"client_trusted\":{}{stale}{reason}",
         event.generation,
         optional(event.jti.as_deref()),
         event.latency_us,

@@ -28,6 +28,7 @@ fn event() -> AuditEvent {
         username: text("alice"),
         proof: Some(Proof { how: Method::Password, at: Timestamp(1_699_999_999) }),
         cached: true,
+        stale: None,
         requested: vec!["repository:team/app:pull,push".to_owned()],
         granted: vec!["repository:team/app:pull".to_owned()],
         refused: vec![RefusedAction { scope: "repository:team/app".to_owned(), action: "push".to_owned(), by: "no rule".to_owned() }],
@@ -81,7 +82,7 @@ fn a_line_has_the_fields_in_their_order() {
 }
 
 /// One event a case, as docs/audit.md shows them.
-fn documented() -> [AuditEvent; 7] {
+fn documented() -> [AuditEvent; 8] {
     let anonymous = AuditEvent { cached: false, ..unknown() };
     let granted = AuditEvent {
         outcome: Outcome::Granted,
@@ -101,6 +102,8 @@ fn documented() -> [AuditEvent; 7] {
         rules: vec![],
         ..event()
     };
+    let by_stale = RefusedAction { by: "stale".to_owned(), ..event().refused.remove(0) };
+    let stale = AuditEvent { refused: vec![by_stale], stale: Some(Timestamp(1_699_999_400)), ..event() };
     let rejected = AuditEvent { username: text("hmac:5f0c9a4be1d27c3388ab41f2"), client_trusted: true, notes: vec![], ..anonymous.clone() };
     let unavailable = AuditEvent { outcome: Outcome::Unavailable, reason: text("connect"), provider: text("staff"), ..rejected.clone() };
     let throttled = AuditEvent { outcome: Outcome::Throttled, reason: text("comparisons"), ..rejected.clone() };
@@ -111,7 +114,7 @@ fn documented() -> [AuditEvent; 7] {
         reason: text("unknown_service"),
         ..rejected.clone()
     };
-    [granted, event(), empty, rejected, unavailable, throttled, invalid]
+    [granted, event(), empty, stale, rejected, unavailable, throttled, invalid]
 }
 
 #[test]

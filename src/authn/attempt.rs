@@ -53,6 +53,7 @@ pub struct Attempt {
     /// The account whose bind is under way; taken off when the attempt ends, however it does.
     under_way: Mutex<Option<(String, bool)>>,
     refused: Mutex<Option<Tried>>,
+    account: Mutex<Option<(String, Option<PasswordMarker>)>>,
 }
 
 struct Shield {
@@ -83,11 +84,14 @@ pub(super) struct Asker {
 impl Attempt {
     pub(super) fn new(asker: &Asker, provider: &Arc<str>, password: &SecretString, deadline: Instant) -> Self {
         let (asker, provider, password) = (asker.clone(), Arc::clone(provider), password.clone());
-        Self { shield: Some(Shield { asker, provider, password, deadline }), under_way: Mutex::default(), refused: Mutex::default() }
+        let mut attempt = Self::default();
+        attempt.shield = Some(Shield { asker, provider, password, deadline });
+        attempt
     }
 
     /// Whether this account may be bound now.
     pub async fn may_bind(&self, account: &Account<'_>) -> Result<(), Throttled> {
+        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some((account.id.to_owned(), account.marker.cloned()));
         self.leave(account.id, true).await
     }
 
@@ -110,6 +114,11 @@ impl Attempt {
     /// The account that refused the password, where its marker was read.
     pub(super) fn tried(&self) -> Option<Tried> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The account that the password was tried at, or would have been, with the marker that was read before.
+    pub(super) fn account(&self) -> Option<(String, Option<PasswordMarker>)> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where the request came from.

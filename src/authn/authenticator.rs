@@ -1,6 +1,7 @@
 //! A name and a password become an identity: who is asked, in which order, and what was said a moment ago.
 
 mod build;
+mod outage;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,13 +14,16 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::attempt::{Asker, Attempt, Throttled, Tried, seconds};
 pub use super::cache::Freshness;
-use super::cache::{Answer, CredentialCache, LookUp, Refused};
+use super::cache::{Answer, CredentialCache, Found, LookUp, Memory, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
 use super::provider::{Health, Names, Provider};
 use super::route::NamePatterns;
 use super::throttle::{self, Limits, Source, Step, Throttle};
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
+use crate::clock::Timestamp;
+pub use outage::Stale;
+use outage::{Notes, Outage};
 
 /// Every provider with its names, and what is remembered about credentials. A reload makes a new one, so that nothing is
 /// remembered of users and providers as they were; what the shield counted goes on.
@@ -27,6 +31,8 @@ pub struct Authenticator {
     /// In the order in which they are asked: files first.
     asked: Vec<Arc<Asked>>,
     cache: Arc<CredentialCache>,
+    /// For outages.
+    memory: Arc<Memory>,
     throttle: Arc<Throttle>,
     limits: Limits,
 }
@@ -37,6 +43,7 @@ struct Asked {
     provider: Provider,
     names: Names,
     patterns: NamePatterns,
+    outage: Outage,
 }
 
 /// Whom a name and a password belong to.
@@ -48,6 +55,8 @@ pub struct Verified {
     pub renewal: Option<Renewal>,
     /// Whether a provider was asked earlier, not for this request.
     pub cached: bool,
+    /// Set where the provider could not be asked now, and an earlier success is gone by: good for pulls alone.
+    pub stale: Option<Stale>,
 }
 
 /// Why there is no identity.
@@ -86,6 +95,8 @@ pub struct ProviderReport {
     pub kind: &'static str,
     /// Whether it answered the last time.
     pub health: Health,
+    /// Until when somebody may be served without it.
+    pub stale_until: Option<Timestamp>,
 }
 
 impl Authenticator {
@@ -112,17 +123,22 @@ impl Authenticator {
         let look_up = LookUp { digest, provider: &first.names.provider, freshness, deadline: circumstances.deadline };
         let asker = Asker { throttle: Arc::clone(&self.throttle), limits: self.limits, source, name };
         let ask = || {
+            let notes = Notes::new(self, &look_up.digest, &asker.name);
             let route = route.iter().map(|asked| Arc::clone(asked)).collect();
-            ask(route, username.to_owned(), password.clone(), circumstances, freshness, asker.clone())
+            ask(route, username.to_owned(), password.clone(), circumstances, freshness, asker.clone(), notes)
         };
-        let moved = |tried: Tried| moved(self.asked(&tried.provider), tried, circumstances.deadline);
-        let mut found = self.cache.look_up(&look_up, ask, moved).await.map_err(Denied::Unavailable)?;
+        let moved = |tried: Tried| moved(self.asked(&tried.provider), tried, circumstances.deadline, Arc::clone(&self.memory));
+        let mut found = self.cache.look_up(&look_up, ask, moved).await;
         // It may have been a stranger's look-up that this request joined; who is known has a share of its own.
-        if let Answer::Throttled { known: false, .. } = found.answer
+        if let Ok(Found { answer: Answer::Throttled { known: false, .. }, .. }) = found
             && self.throttle.knows(&asker.name, source)
         {
-            found = self.cache.look_up(&look_up, ask, moved).await.map_err(Denied::Unavailable)?;
+            found = self.cache.look_up(&look_up, ask, moved).await;
         }
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.recalled(&look_up.digest, &asker.name, error, guess, circumstances.source),
+        };
         let (identity, renewal) = match found.answer {
             Answer::Verified(identity, renewal) => (identity, renewal),
             Answer::Refused(Refused { provider, rejection, .. }) => {
@@ -140,7 +156,7 @@ impl Authenticator {
         // The look-up may have been somebody else's, or an earlier one: what depends on this request is judged now.
         self.admits(&identity, circumstances.source)
             .map_err(|rejection| refused(Some(Arc::clone(&identity.provider)), rejection, found.cached))?;
-        Ok(Verified { identity, renewal, cached: found.cached })
+        Ok(Verified { identity, renewal, cached: found.cached, stale: None })
     }
 
     /// Whether somebody who was verified earlier, by a password or an identity token, may be served from this address.
@@ -158,8 +174,13 @@ impl Authenticator {
         renewal: Option<Renewal>,
         circumstances: &Circumstances,
     ) -> (Result<Standing, Unavailable>, Option<Renewal>) {
-        match self.provider(&identity.provider) {
-            Some(provider) if provider.fingerprint() == fingerprint => provider.recheck(identity, renewal, circumstances).await,
+        let began = self.memory.now();
+        match self.asked(&identity.provider) {
+            Some(asked) if asked.provider.fingerprint() == fingerprint => {
+                let (standing, renewal) = asked.provider.recheck(identity, renewal, circumstances).await;
+                self.noted(&asked, identity, &standing, began);
+                (standing, renewal)
+            }
             Some(_) | None => (Ok(Standing::Ended("provider_changed")), renewal),
         }
     }
@@ -195,6 +216,7 @@ impl Authenticator {
             realm: Arc::clone(&asked.names.realm),
             kind: asked.provider.kind(),
             health: asked.provider.health(),
+            stale_until: asked.outage.stale_until(),
         };
         self.asked.iter().map(report).collect()
     }
@@ -214,12 +236,16 @@ fn ask(
     circumstances: &Circumstances,
     freshness: Freshness,
     asker: Asker,
+    notes: Notes,
 ) -> impl Future<Output = Result<Answer, Unavailable>> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline: circumstances.deadline };
     async move {
         for asked in &route {
             let attempt = Attempt::new(&asker, &asked.names.provider, &password, circumstances.deadline);
-            match asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await? {
+            let began = notes.now();
+            let verdict = asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await?;
+            notes.take(asked, &password, &verdict, &attempt, began);
+            match verdict {
                 Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
                     let refused =
@@ -273,11 +299,15 @@ fn withheld(throttled: Throttled, provider: Option<Arc<str>>) -> Answer {
 }
 
 /// Whether an account has another password since one was refused there. Who cannot be asked says nothing.
-fn moved(asked: Option<Arc<Asked>>, tried: Tried, deadline: Instant) -> impl Future<Output = bool> + Send + use<> {
+fn moved(asked: Option<Arc<Asked>>, tried: Tried, deadline: Instant, memory: Arc<Memory>) -> impl Future<Output = bool> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline };
     async move {
         let Some(asked) = asked else { return false };
-        matches!(asked.provider.marker(&tried.id, &circumstances).await, Ok(Some(marker)) if marker != tried.marker)
+        let marker = asked.provider.marker(&tried.id, &circumstances).await;
+        if let Ok(marker) = &marker {
+            memory.marked(&tried.provider, &tried.id, marker.as_ref());
+        }
+        matches!(marker, Ok(Some(marker)) if marker != tried.marker)
     }
 }
 

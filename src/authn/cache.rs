@@ -2,6 +2,7 @@
 
 mod flight;
 mod groups;
+mod memory;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::verdict::{Rejection, Renewal, Unavailable};
 use crate::metrics;
 use flight::Flights;
 pub(super) use groups::KeptGroups;
+pub(super) use memory::{Memory, Moment, Proved};
 
 /// A name and a password on their way to certain providers, as an HMAC under a key that dies with the process: a copy
 /// of the memory's digests tests no passwords elsewhere, and nobody can choose names that collide.

@@ -110,6 +110,11 @@ impl Provider {
         }
     }
 
+    /// Whether it is known that it cannot be asked: one that is only slow or busy is not meant.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self.health(), Health::Down(_))
+    }
+
     /// Changes when a stable id of this provider may mean somebody else.
     pub fn fingerprint(&self) -> String {
         match self {

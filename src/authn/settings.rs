@@ -5,6 +5,7 @@ mod providers;
 use std::sync::Arc;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,7 +36,8 @@ pub struct ProviderSettings {
     /// Whether names and groups compare without regard to ASCII case. Default: true for ldap, false for the others.
     #[serde(default)]
     pub ignore_case: Option<Located<bool>>,
-    /// How long a verified answer may be used after an outage began. Default 0s; other values are not available yet.
+    /// How long after their last success credentials and identity tokens still pull while the directory cannot be asked; at
+    /// most 24h. Default 0s: not at all.
     #[serde(default)]
     pub stale_if_error: Option<Located<Period>>,
     /// An LDAP directory.
@@ -95,6 +97,11 @@ impl ProviderSettings {
     /// The pattern of `names` by which this provider is asked for a typed name.
     pub fn asked_by(&self, typed: &str) -> Option<String> {
         self.patterns().matching(typed).map(ToOwned::to_owned)
+    }
+
+    /// How long its successes may be gone by.
+    pub(super) fn stale(&self) -> Duration {
+        self.stale_if_error.as_ref().map_or(Duration::ZERO, |stale| stale.value.duration())
     }
 
     /// Which typed names are asked here.

@@ -13,7 +13,8 @@ pub struct Decision {
     /// The grants; those that grant nothing are among them.
     pub grants: Vec<Grant>,
     /// The next moment at which a `when` or `mfa: {within}` of a rule changes that is about something granted here: the
-    /// token ends before it. At least a minute ahead, because what is nearer counts as reached.
+    /// token ends before it. At least a minute ahead, because what is nearer counts as reached; [`Decision::pull_only`] may
+    /// set an earlier one.
     pub until: Option<Timestamp>,
 }
 
@@ -73,6 +74,18 @@ pub enum WhyMissed {
     Exception,
 }
 
+impl Grant {
+    fn keep_pull(&mut self) {
+        let lost = self.granted - Action::Pull.into();
+        self.granted = self.granted & Action::Pull.into();
+        self.granted_by.retain(|(action, _)| !lost.contains(*action));
+        self.lives.retain(|(action, _)| !lost.contains(*action));
+        self.denied_tags.retain(|(action, _)| !lost.contains(*action));
+        self.refused.extend(lost.iter().map(|action| (action, RefusedBy::Stale)));
+        self.refused.sort_by_key(|(action, _)| *action);
+    }
+}
+
 impl fmt::Display for WhyMissed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,6 +108,8 @@ pub enum RefusedBy {
     Deny(RuleName),
     /// A rule might allow it, but something that it needs to know is not known.
     Unknown(String),
+    /// Who asks was served from memory, which is good for pulls alone.
+    Stale,
 }
 
 impl fmt::Display for RefusedBy {
@@ -103,6 +118,7 @@ impl fmt::Display for RefusedBy {
             Self::NoRule => f.write_str("no rule allows it"),
             Self::Deny(rule) => write!(f, "denied by {rule}"),
             Self::Unknown(what) => f.write_str(what),
+            Self::Stale => f.write_str("the provider could not be asked, and what is remembered is good for pulls alone"),
         }
     }
 }
@@ -126,6 +142,17 @@ impl fmt::Display for RuleName {
 }
 
 impl Decision {
+    /// What is left of it for somebody whose provider cannot be asked: pulls, until then. What a rule refused stays refused
+    /// by that rule.
+    #[must_use]
+    pub fn pull_only(mut self, until: Timestamp) -> Self {
+        for grant in &mut self.grants {
+            grant.keep_pull();
+        }
+        self.until = self.until.into_iter().chain([until]).min();
+        self
+    }
+
     /// What a token shall carry: each resource with its actions, where there are any.
     pub fn access(&self) -> Vec<(Resource, ActionSet)> {
         let some = self.grants.iter().filter(|grant| !grant.granted.is_empty());
@@ -138,5 +165,50 @@ impl Decision {
     /// Whether everything that was asked for was granted.
     pub fn is_whole(&self) -> bool {
         self.grants.iter().all(|grant| grant.refused.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(name: &str) -> RuleName {
+        RuleName { name: name.into(), file: "rules.yaml".into(), line: 1 }
+    }
+
+    fn grant(requested: &str, granted: &[Action], refused: Vec<(Action, RefusedBy)>) -> Grant {
+        Grant {
+            requested: requested.parse().unwrap(),
+            granted: granted.iter().copied().collect(),
+            granted_by: granted.iter().map(|action| (*action, vec![rule("allow")])).collect(),
+            refused,
+            lives: granted.iter().map(|action| (*action, Life::default())).collect(),
+            denied_tags: granted.iter().map(|action| (*action, vec!["v*".to_owned()])).collect(),
+            missed: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_pulls_are_left_and_each_loss_has_its_reason() {
+        let whole = grant("repository:a:pull,push,delete", &[Action::Pull, Action::Delete], vec![(Action::Push, RefusedBy::NoRule)]);
+        let denied = grant("repository:b:pull,push", &[Action::Push], vec![(Action::Pull, RefusedBy::Deny(rule("deny")))]);
+        let catalog = grant("registry:catalog:*", &[Action::All], vec![]);
+        let decision = Decision { grants: vec![whole, denied, catalog], until: Some(Timestamp(900)) };
+        let left = decision.clone().pull_only(Timestamp(600));
+        assert_eq!((left.until, decision.pull_only(Timestamp(1000)).until), (Some(Timestamp(600)), Some(Timestamp(900))));
+        let access: Vec<String> =
+            left.access().iter().map(|(resource, actions)| format!("{resource} {:?}", actions.iter().collect::<Vec<_>>())).collect();
+        assert_eq!(access, ["repository:a [Pull]"]);
+        let [whole, denied, catalog] = &left.grants[..] else { panic!() };
+        assert_eq!(whole.refused, [(Action::Push, RefusedBy::NoRule), (Action::Delete, RefusedBy::Stale)]);
+        assert_eq!(denied.refused, [(Action::Pull, RefusedBy::Deny(rule("deny"))), (Action::Push, RefusedBy::Stale)]);
+        assert_eq!(catalog.refused, [(Action::All, RefusedBy::Stale)]);
+        for grant in &left.grants {
+            let actions: Vec<Action> = grant.granted.iter().collect();
+            assert_eq!(grant.granted_by.iter().map(|(action, _)| *action).collect::<Vec<_>>(), actions);
+            assert_eq!(grant.lives.iter().map(|(action, _)| *action).collect::<Vec<_>>(), actions);
+            assert_eq!(grant.denied_tags.iter().map(|(action, _)| *action).collect::<Vec<_>>(), actions);
+        }
     }
 }

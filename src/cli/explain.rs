@@ -125,7 +125,11 @@ fn decide(args: &ExplainArgs, event: Option<&Event>, out: &mut dyn Write, talk: 
         writeln!(talk, "not granted: {}: {why}", audit::escaped(item))?;
     }
     let context = Context { service: &opened.service, now, source: args.source };
-    let decision = opened.policy.decide(&principal, &request.scopes, &context);
+    let mut decision = opened.policy.decide(&principal, &request.scopes, &context);
+    if event.is_some_and(|event| event.stale.is_some()) {
+        let life = opened.ttl().map_or(0, |ttl| i64::try_from(ttl.pull.value.as_seconds()).unwrap_or(i64::MAX));
+        decision = decision.pull_only(now.plus(life));
+    }
     let lifetime = opened.ttl().map(|ttl| (issue::lifetime(ttl, &decision, now), now));
     let report = Report { decision: &decision, policy: &opened.policy, dropped: &dropped, lifetime };
     if let Some(event) = event {

@@ -139,7 +139,7 @@ fn of_these(
             for (_, reason) in &grant.refused {
                 match reason {
                     RefusedBy::Unknown(what) => writeln!(talk, "{}", audit::escaped(&format!("{who}: {what}")))?,
-                    RefusedBy::NoRule | RefusedBy::Deny(_) => {}
+                    RefusedBy::NoRule | RefusedBy::Deny(_) | RefusedBy::Stale => {}
                 }
             }
         }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
-use crate::authn::authenticator::{Denied, Freshness};
+use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
@@ -22,12 +22,16 @@ pub(super) struct Proof {
     pub(super) renewal: Option<Renewal>,
     /// The identity token that was presented.
     pub(super) presented: Option<SecretString>,
+    /// Set where the provider could not be asked: good for pulls alone.
+    pub(super) stale: Option<Stale>,
 }
 
 impl Issuer {
     pub(super) async fn authenticate(&self, request: &TokenRequest, service: Service<'_>, record: &mut Record) -> Result<Proof, Refusal> {
         match &request.credentials {
-            Credentials::Anonymous => Ok(Proof { principal: Principal::Anonymous, fresh: false, renewal: None, presented: None }),
+            Credentials::Anonymous => {
+                Ok(Proof { principal: Principal::Anonymous, fresh: false, renewal: None, presented: None, stale: None })
+            }
             Credentials::Password { username, password } => self.by_password(request, service, username, password, record).await,
             Credentials::IdentityToken(token) => self.by_identity_token(request, service, token, record).await,
             Credentials::LoginCode(_) => {
@@ -58,8 +62,16 @@ impl Issuer {
         match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
                 record.identified(service.policy, &verified.identity, verified.cached);
+                if let Some(stale) = verified.stale {
+                    record.stale(stale.asked);
+                    // docker stores the password where a login brings no identity token, and none is made from memory.
+                    if request.offline && request.scopes.scopes.is_empty() {
+                        return Err(Refusal::Unavailable { retry_after: RETRY_AFTER });
+                    }
+                }
                 let fresh = !verified.cached;
-                Ok(Proof { principal: Principal::Identified(verified.identity), fresh, renewal: verified.renewal, presented: None })
+                let (principal, renewal) = (Principal::Identified(verified.identity), verified.renewal);
+                Ok(Proof { principal, fresh, renewal, presented: None, stale: verified.stale })
             }
             Err(Denied::Rejected { provider, reason, advice, cached }) => {
                 record.refused_by(provider.as_deref(), username, reason, cached);
@@ -87,16 +99,21 @@ impl Issuer {
             // Whoever had the turn before may have looked already.
             presented = self.present(token, service, record).await?;
         }
-        let identity = self.standing(request, &presented, record).await?;
+        let (identity, stale) = self.standing(request, &presented, record).await?;
         drop(turn);
-        self.identity_tokens.used(&presented).await;
         let identity = Identity { method: Method::IdentityToken, ..identity };
         record.identified(service.policy, &identity, !presented.needs_recheck);
+        match stale {
+            // Nothing is stored that nobody confirmed.
+            Some(stale) => record.stale(stale.asked),
+            None => self.identity_tokens.used(&presented).await,
+        }
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.rejected(rejection.as_str());
             return Err(Refusal::LoginEnded);
         }
-        Ok(Proof { principal: Principal::Identified(Arc::new(identity)), fresh: false, renewal: None, presented: Some(token.clone()) })
+        let principal = Principal::Identified(Arc::new(identity));
+        Ok(Proof { principal, fresh: false, renewal: None, presented: Some(token.clone()), stale })
     }
 
     async fn present(&self, token: &SecretString, service: Service<'_>, record: &mut Record) -> Result<Presented, Refusal> {
@@ -109,8 +126,14 @@ impl Issuer {
         }
     }
 
-    /// The owner of an identity token as of a look that is recent enough; a look that says no ends the token.
-    async fn standing(&self, request: &TokenRequest, presented: &Presented, record: &mut Record) -> Result<Identity, Refusal> {
+    /// The owner of an identity token as of a look that is recent enough; a look that says no ends the token. One that cannot
+    /// be made may be gone by without.
+    async fn standing(
+        &self,
+        request: &TokenRequest,
+        presented: &Presented,
+        record: &mut Record,
+    ) -> Result<(Identity, Option<Stale>), Refusal> {
         let current = self.authenticator.fingerprint(&presented.identity.provider);
         let (standing, renewal) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
             (Ok(Standing::Ended("provider_changed")), None)
@@ -118,7 +141,7 @@ impl Issuer {
             let (circumstances, renewal) = (self.circumstances(request), presented.renewal.clone());
             self.authenticator.recheck(&presented.identity, &presented.fingerprint, renewal, &circumstances).await
         } else {
-            return Ok(presented.identity.clone());
+            return Ok((presented.identity.clone(), None));
         };
         if let (Err(_), Some(renewal)) = (&standing, &renewal) {
             self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
@@ -126,7 +149,7 @@ impl Issuer {
         match standing {
             // How the login was proven stays what it was then.
             Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, renewal).await {
-                Ok(()) => Ok(Identity { second_factor: presented.identity.second_factor, ..identity }),
+                Ok(()) => Ok((Identity { second_factor: presented.identity.second_factor, ..identity }, None)),
                 Err(error) => Err(not_presented(&error, record)),
             },
             Ok(Standing::Ended(reason)) => {
@@ -137,7 +160,10 @@ impl Issuer {
                 }
                 Err(Refusal::LoginEnded)
             }
-            Err(error) => Err(unavailable(&error, record)),
+            Err(error) => match self.authenticator.last_seen(&presented.identity, presented.looked, &error) {
+                Some((identity, stale)) => Ok((identity, Some(stale))),
+                None => Err(unavailable(&error, record)),
+            },
         }
     }
 }

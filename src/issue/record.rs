@@ -52,6 +52,12 @@ impl Record {
         self.event.cached = cached;
     }
 
+    /// The provider could not be asked now; what it said at this time is gone by.
+    pub(super) fn stale(&mut self, asked: Timestamp) {
+        self.event.cached = true;
+        self.event.stale = Some(asked);
+    }
+
     /// The provider that knows the name refused; a name that no provider knows stays concealed.
     pub(super) fn refused_by(&mut self, provider: Option<&str>, typed: &str, reason: &'static str, cached: bool) {
         if let Some(provider) = provider {
@@ -84,6 +90,7 @@ impl Record {
                     RefusedBy::NoRule => "no rule".to_owned(),
                     RefusedBy::Deny(rule) => rule_text(rule),
                     RefusedBy::Unknown(fact) => fact.clone(),
+                    RefusedBy::Stale => "stale".to_owned(),
                 };
                 self.event.refused.push(RefusedAction { scope: scope.clone(), action: action.to_string(), by });
             }
@@ -152,6 +159,7 @@ fn blank(issuer: &Issuer, id: &str, client: &Client) -> AuditEvent {
         username: None,
         proof: None,
         cached: false,
+        stale: None,
         requested: Vec::new(),
         granted: Vec::new(),
         refused: Vec::new(),

@@ -102,6 +102,9 @@ pub struct Who {
     pub groups: Vec<String>,
     /// What the scopes of the question would be granted.
     pub granted: Vec<String>,
+    /// When the provider was asked last (RFC 3339), where it cannot be asked now: then there is nothing but pulls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
 }
 
 /// Why no token was signed. The edge turns each into a status; nothing here names a user or quotes a directory.

@@ -17,6 +17,7 @@ mod rehearsal;
 mod reload;
 mod ruled;
 mod shield;
+mod stale;
 mod swaps;
 mod widening;
 mod wire;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::outage::Outage;
 use super::{Asked, Authenticator};
-use crate::authn::cache::CredentialCache;
+use crate::authn::cache::{CredentialCache, Memory};
 use crate::authn::file::{HashPool, Users};
 use crate::authn::ldap::Directory;
 use crate::authn::provider::Provider;
@@ -41,7 +42,8 @@ impl Authenticator {
             match open(settings, &surroundings) {
                 Ok((provider, warnings)) => {
                     findings.0.extend(warnings.0);
-                    asked.push(Arc::new(Asked { provider, names: settings.names(), patterns: settings.patterns() }));
+                    let outage = Outage::new(settings.stale(), clock);
+                    asked.push(Arc::new(Asked { provider, names: settings.names(), patterns: settings.patterns(), outage }));
                 }
                 Err(wrong) => findings.0.extend(wrong.0),
             }
@@ -55,8 +57,9 @@ impl Authenticator {
             Provider::Ldap(_) => 1,
         });
         let no_randomness = |_| file.error(Place::default(), "the operating system gives no random numbers");
+        let memory = Arc::new(Memory::new(cache.max_verified.value, clock));
         let cache = Arc::new(CredentialCache::new(cache).map_err(no_randomness)?);
-        Ok((Self { asked, cache, throttle, limits: Limits::of(limits) }, findings))
+        Ok((Self { asked, cache, memory, throttle, limits: Limits::of(limits) }, findings))
     }
 }
 

@@ -213,3 +213,88 @@ providers:
     let findings = try_build(folder.path(), "providers: []\n").unwrap_err();
     assert_eq!(findings.first().unwrap().message, "there is no provider, so nobody could log in");
 }
+
+/// Nobody listens there.
+const DEAD: u16 = 1;
+
+/// Two directories at a port of this machine, each with its `stale_if_error`.
+fn two_directories(folder: &Path, port: u16, first: &str, second: &str) -> Authenticator {
+    let directory = |name: &str, stale: &str| {
+        format!(
+            "  - {{name: {name}, realm: corp, stale_if_error: {stale}, ldap: {{servers: [\"ldap://127.0.0.1:{port}\"], allow_plaintext: true, \
+             user: {{bases: [\"dc=x\"]}}, service_account: anonymous}}}}\n"
+        )
+    };
+    try_build(folder, &format!("providers:\n{}{}", directory("first", first), directory("second", second))).unwrap()
+}
+
+/// As if this provider had said so a moment ago.
+fn proved_by(authenticator: &Authenticator, provider: &str, route: &[&str]) {
+    let password = SecretString::from("right");
+    let identity = Identity {
+        realm: Arc::from("corp"),
+        provider: Arc::from(provider),
+        id: "uuid-1".to_owned(),
+        username: "alice".to_owned(),
+        groups: Vec::new(),
+        kind: crate::authn::identity::Kind::Person,
+        method: crate::authn::identity::Method::Password,
+        proven: Timestamp(1_790_000_000),
+        marker: None,
+        claims: crate::authn::identity::IdentityClaims::new(),
+        second_factor: crate::authn::identity::SecondFactor::Unknown,
+    };
+    let digest = authenticator.cache.digest(route, "alice", &password);
+    let secret = authenticator.cache.digest(&[provider], "", &password);
+    let proved = crate::authn::cache::Proved { digest: &digest, name: "alice", account: None, secret, asked: authenticator.memory.now() };
+    authenticator.memory.proved(&Arc::new(identity), &proved);
+}
+
+#[tokio::test]
+async fn only_the_memory_of_the_provider_that_cannot_be_asked_is_gone_by() {
+    let folder = tempfile::tempdir().unwrap();
+    for (first, second, proved, expected) in [
+        ("30m", "30m", "first", true),
+        ("30m", "0s", "first", true),
+        ("0s", "30m", "first", false),
+        // The first one cannot be asked, and it might know alice today.
+        ("30m", "30m", "second", false),
+        ("0s", "30m", "second", false),
+    ] {
+        let authenticator = two_directories(folder.path(), DEAD, first, second);
+        proved_by(&authenticator, proved, &["first", "second"]);
+        for freshness in [Freshness::CacheAllowed, Freshness::AskNow] {
+            let found = verify(&authenticator, "alice", "right", freshness).await;
+            assert_eq!(
+                found.as_ref().is_ok_and(|it| it.stale.is_some() && it.cached),
+                expected,
+                "{first} {second} {proved}: {}",
+                word(&found)
+            );
+            assert!(found.is_ok() || matches!(found, Err(Denied::Unavailable(_))), "{}", word(&found));
+        }
+        assert!(matches!(verify(&authenticator, "alice", "wrong", Freshness::CacheAllowed).await, Err(Denied::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_known_to_be_down_is_not_gone_by_without() {
+    let folder = tempfile::tempdir().unwrap();
+    // It takes connections and answers nothing, as one that is busy.
+    let busy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authenticator = two_directories(folder.path(), busy.local_addr().unwrap().port(), "30m", "30m");
+    proved_by(&authenticator, "first", &["first", "second"]);
+    let soon = Circumstances { source: None, deadline: Instant::now() + Duration::from_millis(300) };
+    let found = authenticator.verify("alice", &SecretString::from("right"), &soon, Freshness::CacheAllowed).await;
+    assert!(matches!(found, Err(Denied::Unavailable(_))), "{}", word(&found));
+}
+
+#[tokio::test]
+async fn what_was_made_anew_remembers_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let former = two_directories(folder.path(), DEAD, "30m", "30m");
+    proved_by(&former, "first", &["first", "second"]);
+    let next = two_directories(folder.path(), DEAD, "30m", "30m").succeeding(&former);
+    assert!(verify(&former, "alice", "right", Freshness::CacheAllowed).await.is_ok());
+    assert!(matches!(verify(&next, "alice", "right", Freshness::CacheAllowed).await, Err(Denied::Unavailable(_))));
+}

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{ProviderKind, ProviderSettings};
 use crate::authn::ldap::BindMode;
-use crate::source::{Diagnostics, Place, SourceFile};
+use crate::source::{Diagnostics, Period, Place, SourceFile};
 
 const MAX_NAME: usize = 64;
+/// Whoever left keeps pulling through an outage for so long.
+const MAX_STALE: Period = Period::hours(24);
+/// Times are kept in whole seconds.
+const MIN_STALE: Period = Period::seconds(1);
 
 /// Everything that can be said about `providers` without reading another file.
 pub fn check_providers(providers: &[ProviderSettings], file: &SourceFile, findings: &mut Diagnostics) {
@@ -26,9 +30,7 @@ impl ProviderSettings {
     /// What this provider says, for itself.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
         self.check_words(file, findings);
-        if let Some(stale) = self.stale_if_error.as_ref().filter(|stale| !stale.value.is_zero()) {
-            findings.push(file.error(stale.place, "`stale_if_error` is not available yet").hint("remove it"));
-        }
+        self.check_stale(file, findings);
         let name = &self.name.value;
         match self.kinds().as_slice() {
             [] => findings.push(
@@ -40,6 +42,22 @@ impl ProviderSettings {
                 file.error(second.place(), format!("provider `{name}` has two kinds"))
                     .hint("make it two providers; they may share a `realm`"),
             ),
+        }
+    }
+
+    fn check_stale(&self, file: &SourceFile, findings: &mut Diagnostics) {
+        let Some(stale) = self.stale_if_error.as_ref().filter(|stale| !stale.value.is_zero()) else { return };
+        if self.ldap.is_none() && self.oidc.is_none() {
+            let hint = "remove it: it is for a directory, which may be unreachable";
+            findings.push(file.error(stale.place, "`stale_if_error` means nothing here: this provider asks nobody").hint(hint));
+        } else if stale.value > MAX_STALE {
+            let message = format!("`stale_if_error` is longer than {MAX_STALE}");
+            findings.push(
+                file.error(stale.place, message).hint("somebody who was disabled meanwhile goes on pulling for as long; 30m is plenty"),
+            );
+        } else if stale.value < MIN_STALE {
+            let message = format!("`stale_if_error` is shorter than {MIN_STALE}");
+            findings.push(file.error(stale.place, message).hint("write 0s to turn it off, or minutes, as in 30m"));
         }
     }
 

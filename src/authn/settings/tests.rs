@@ -56,7 +56,6 @@ fn a_provider_is_exactly_one_kind() {
 fn what_does_not_exist_yet_is_refused_by_name() {
     check_all(&["name: sso, oidc: {issuer: x, client: {id: x}}"], "2:23: provider `sso`: oidc is not available yet");
     check_all(&["name: ci, workload: {preset: github-actions, audiences: [a]}"], "2:26: provider `ci`: workload is not available yet");
-    check_all(&["name: a, file: {path: a}, stale_if_error: 5m"], "2:48: `stale_if_error` is not available yet");
 }
 
 #[test]
@@ -121,4 +120,19 @@ fn the_shield_counts_something() {
     check("throttle: {window: 59s}", "1:20: `window` is not between 1m and 30d");
     check("throttle: {comparisons_window: 31d}", "1:32: `comparisons_window` is not between 1m and 30d");
     check("throttle: {replicas: 4}", "1:22: 4 replicas share 3 failed binds, so each takes one");
+}
+
+#[test]
+fn only_a_directory_is_gone_by_without_and_not_for_longer_than_a_day() {
+    check_all(&["name: a, file: {path: a}, stale_if_error: 5m"], "2:48: `stale_if_error` means nothing here: this provider asks nobody");
+    for (period, message) in [
+        ("0s", ""),
+        ("1s", ""),
+        ("24h", ""),
+        ("86401s", "2:31: `stale_if_error` is longer than 1d"),
+        ("999ms", "2:31: `stale_if_error` is shorter than 1s"),
+    ] {
+        let ldap = "ldap: {servers: [\"ldaps://x\"], user: {bases: [\"dc=x\"]}, service_account: anonymous}";
+        check_all(&[&format!("name: a, stale_if_error: {period}, {ldap}")], message);
+    }
 }

@@ -40,6 +40,9 @@ pub(super) struct Event {
     granted: Vec<String>,
     generation: u64,
     reason: Option<String>,
+    /// When the provider had been asked, where it could not be then.
+    #[serde(default)]
+    pub(super) stale: Option<String>,
 }
 
 impl Event {
@@ -69,10 +72,12 @@ impl Event {
 
     /// One line about the event itself.
     pub(super) fn told(&self) -> String {
-        let Self { time, request_id, outcome, client, reason, .. } = self;
+        let Self { time, request_id, outcome, client, reason, stale, .. } = self;
         let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let who = self.username.as_deref().unwrap_or("somebody without credentials");
-        audit::escaped(&format!("request {request_id} at {time} by {who} from {client}: {outcome}{reason}"))
+        let stale = stale.as_ref().map(|asked| format!("; the provider could not be asked, so it was pulls alone, as it stood at {asked}"));
+        let stale = stale.unwrap_or_default();
+        audit::escaped(&format!("request {request_id} at {time} by {who} from {client}: {outcome}{reason}{stale}"))
     }
 
     /// What it got then beside what it would get now.

@@ -67,7 +67,7 @@ impl Report<'_> {
     fn ways(&self, reason: &RefusedBy) -> Option<String> {
         match reason {
             RefusedBy::Deny(rule) => self.policy.makes_way_for(rule),
-            RefusedBy::NoRule | RefusedBy::Unknown(_) => None,
+            RefusedBy::NoRule | RefusedBy::Unknown(_) | RefusedBy::Stale => None,
         }
     }
 
@@ -90,7 +90,7 @@ impl Report<'_> {
     fn others(&self, resource: &Resource, action: Action, reason: &RefusedBy) -> Option<Vec<Allowance>> {
         match reason {
             RefusedBy::NoRule => Some(self.policy.allowing(resource, action)),
-            RefusedBy::Deny(_) | RefusedBy::Unknown(_) => None,
+            RefusedBy::Deny(_) | RefusedBy::Unknown(_) | RefusedBy::Stale => None,
         }
     }
 
@@ -163,7 +163,7 @@ fn unsaid_notes(grant: &Grant) -> impl Iterator<Item = &String> {
     let said = |note: &str| {
         grant.refused.iter().any(|(_, reason)| match reason {
             RefusedBy::Unknown(what) => what == note,
-            RefusedBy::NoRule | RefusedBy::Deny(_) => false,
+            RefusedBy::NoRule | RefusedBy::Deny(_) | RefusedBy::Stale => false,
         })
     };
     grant.notes.iter().filter(move |note| !said(note))

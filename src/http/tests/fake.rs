@@ -119,7 +119,7 @@ impl Bridge for Fake {
         self.record(line, request.client, &request.id);
         self.known(request.service.as_deref())?;
         self.prove(&request.credentials, GrantType::Basic, false).await?;
-        Ok(Who { username: "alice".into(), realm: "corp".into(), groups: vec!["dev".into()], granted: vec![scope] })
+        Ok(Who { username: "alice".into(), realm: "corp".into(), groups: vec!["dev".into()], granted: vec![scope], stale: None })
     }
 
     fn services(&self) -> Vec<String> {

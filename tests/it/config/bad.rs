@@ -131,7 +131,10 @@ fn addresses_are_safe_or_refused() {
 #[test]
 fn what_is_not_available_yet_is_refused_by_name() {
     check("state: {postgres: {url: {file: u}}}", "1:19 `state.postgres` is not available yet");
-    check("providers: [{name: staff, stale_if_error: 5m, file: {path: u}}]", "1:43 `stale_if_error` is not available yet");
+    check(
+        "providers: [{name: staff, stale_if_error: 5m, file: {path: u}}]",
+        "1:43 `stale_if_error` means nothing here: this provider asks nobody",
+    );
     check(
         "providers: [{name: sso, oidc: {issuer: \"https://sso.example\", client: {id: a}}}]",
         "1:31 provider `sso`: oidc is not available yet",

@@ -6,15 +6,7 @@ use super::lab::{ALICE, FAST, Lab, PAYMENTS, PUBLIC, Plan, ROBOT, SERVICE, VICTI
 use crate::labs::wait;
 use crate::slapd::{SERVICE_DN, SERVICE_PASSWORD};
 
-const START_TLS: Plan = Plan {
-    start_tls: true,
-    port: None,
-    top: "",
-    ldap: &[],
-    authority: "ca.pem",
-    server_name: "127.0.0.1",
-    service_password: SERVICE_PASSWORD,
-};
+const START_TLS: Plan = Plan { start_tls: true, ..Plan::DEFAULT };
 
 #[tokio::test]
 async fn killed_directory_is_an_outage_until_it_is_back() {

@@ -45,6 +45,8 @@ pub struct Plan {
     pub port: Option<u16>,
     /// More top-level keys of the configuration.
     pub top: &'static str,
+    /// More keys of the provider, a line each.
+    pub provider: &'static [&'static str],
     /// More keys in `ldap`, a line each.
     pub ldap: &'static [&'static str],
     /// The file of the directory's folder that the bridge trusts.
@@ -55,17 +57,23 @@ pub struct Plan {
     pub service_password: &'static str,
 }
 
+impl Plan {
+    /// Nothing out of the ordinary.
+    pub const DEFAULT: Self = Self {
+        start_tls: false,
+        port: None,
+        top: "",
+        provider: &[],
+        ldap: &[],
+        authority: "ca.pem",
+        server_name: "127.0.0.1",
+        service_password: SERVICE_PASSWORD,
+    };
+}
+
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            start_tls: false,
-            port: None,
-            top: "",
-            ldap: &[],
-            authority: "ca.pem",
-            server_name: "127.0.0.1",
-            service_password: SERVICE_PASSWORD,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -104,6 +112,18 @@ impl Lab {
     /// Lets the bridge trust this file of the directory's folder from now on.
     pub fn trust(&self, authority: &str) {
         trust(self.bridge.site(), &self.slapd, authority);
+    }
+
+    /// `GET /whoami` with a scope.
+    pub async fn who(&self, who: (&str, &str), scope: &str) -> Answer {
+        let query = [("service", SERVICE), ("scope", scope)];
+        Answer::of(self.client.get(self.bridge.url("/whoami")).query(&query).basic_auth(who.0, Some(who.1))).await
+    }
+
+    /// The last line of the audit.
+    pub fn audited(&self) -> Value {
+        let lines = std::fs::read_to_string(self.bridge.site().folder().join("audit.jsonl")).expect("there is an audit");
+        serde_json::from_str(lines.lines().last().expect("it has a line")).expect("it is JSON")
     }
 
     /// `GET /token` as somebody, or as nobody.
@@ -176,6 +196,7 @@ fn configuration(plan: &Plan, slapd: &Slapd) -> String {
     let (scheme, port) = if plan.start_tls { ("ldap", slapd.port()) } else { ("ldaps", slapd.tls_port()) };
     let port = plan.port.unwrap_or(port);
     let more: String = plan.ldap.iter().flat_map(|line| ["      ", line, "\n"]).collect();
+    let of_provider: String = plan.provider.iter().flat_map(|line| ["    ", line, "\n"]).collect();
     let Plan { top, server_name, .. } = plan;
     format!(
         "services:
@@ -188,7 +209,7 @@ audit: {{file: audit.jsonl}}
 providers:
   - name: staff
     realm: corp
-    ldap:
+{of_provider}    ldap:
       servers: [\"{scheme}://127.0.0.1:{port}\"]
       tls: {{ca: {{file: ca.pem}}, server_name: \"{server_name}\"}}
       user: {{bases: [\"ou=people,dc=example,dc=org\"]}}
@@ -252,13 +273,27 @@ impl Answer {
         self.body["refresh_token"].as_str().unwrap_or_else(|| panic!("no identity token: {self:?}"))
     }
 
+    /// What the signed token carries, as `name:actions`.
+    #[track_caller]
+    pub fn carries(&self) -> Vec<String> {
+        let actions = |entry: &Value| {
+            entry["actions"].as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        self.access().iter().map(|entry| format!("{}:{}", entry["name"].as_str().unwrap(), actions(entry).join(","))).collect()
+    }
+
     /// The names of the repositories that the signed token opens.
     #[track_caller]
     pub fn opens(&self) -> Vec<String> {
+        self.access().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn access(&self) -> Vec<Value> {
         let token = self.body["token"].as_str().unwrap_or_else(|| panic!("no token: {self:?}"));
         let claims = token.split('.').nth(1).expect("a token has three parts");
         let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).expect("claims are in base64");
         let claims: Value = serde_json::from_slice(&claims).expect("claims are JSON");
-        claims["access"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+        claims["access"].as_array().unwrap().clone()
     }
 }

@@ -8,15 +8,7 @@ use reqwest::header::RETRY_AFTER;
 use super::lab::{Answer, Lab, PUBLIC, Plan, SERVICE, VICTIM};
 
 /// Below the three of the directory; one of the two is kept for sources that logged in before.
-const PLAN: Plan = Plan {
-    start_tls: false,
-    port: None,
-    top: "throttle: {failures: 2, comparisons_per_source: 20}\ncredentials_cache: {verified: 0s}",
-    ldap: &[],
-    authority: "ca.pem",
-    server_name: "127.0.0.1",
-    service_password: crate::slapd::SERVICE_PASSWORD,
-};
+const PLAN: Plan = Plan { top: "throttle: {failures: 2, comparisons_per_source: 20}\ncredentials_cache: {verified: 0s}", ..Plan::DEFAULT };
 
 /// Asks from another address of this machine.
 async fn from(lab: &Lab, last: u8, who: (&str, &str)) -> Answer {
