@@ -3,6 +3,7 @@
 mod accounts;
 mod groups;
 mod hostile;
+mod impostors;
 mod logins;
 mod ranges;
 mod servers;

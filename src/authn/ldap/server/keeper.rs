@@ -1,6 +1,7 @@
 //! What happens to a server without anybody waiting for it: connections are opened, kept warm and replaced, and a server
 //! that is down is tried again. It begins with the first request and ends with its server.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl Server {
         self.condition.send_modify(|condition| condition.dialing = Some(Instant::now()));
         let limits = &self.link.limits;
         let deadline = Instant::now() + limits.connect + limits.tls + limits.bind;
-        let opened = match self.service.may_bind() {
+        let opened = match self.service.may_bind(&self.link.label, self.takes_service.load(Ordering::Relaxed)) {
             Ok(()) => self.dial(deadline).await,
             Err(trouble) => Err(trouble),
         };
