@@ -4,8 +4,36 @@ use std::fs;
 
 use narrows::authn::provider::Health;
 
-use super::{directory_at, word};
+use super::{directory, directory_at, identity, standing, word};
 use crate::slapd::{Options, SERVICE_DN, Slapd};
+
+#[tokio::test]
+async fn a_name_that_two_entries_bear_is_nobodys_whatever_was_typed() {
+    let Some(lab) = Slapd::start(Options::default()).await else { return };
+    lab.modify(
+        "dn: uid=twin,ou=people,dc=example,dc=org\nchangetype: modify\nadd: mail\nmail: first@example.org\n\n\
+         dn: uid=twin,ou=guests,dc=example,dc=org\nchangetype: modify\nadd: mail\nmail: second@example.org\n\n\
+         dn: uid=victim,ou=people,dc=example,dc=org\nchangetype: modify\nadd: mail\nmail: victim@example.org\n",
+    );
+    let bases = "bases: [\"ou=people,dc=example,dc=org\", \"ou=guests,dc=example,dc=org\"]";
+    for filter in ["(mail={username})", "(|(uid={username})(mail={username}))"] {
+        let staff = directory(&lab, &[("user", &format!("user: {{{bases}, filter: \"{filter}\"}}"))]);
+        for (typed, expected) in
+            [("first@example.org", "ambiguous"), ("second@example.org", "ambiguous"), ("victim@example.org", "authenticated victim")]
+        {
+            assert_eq!(word(&staff, typed, "secret").await, expected, "{filter} {typed}");
+        }
+    }
+    // Who takes somebody's name after a login does not get to be them.
+    let staff = directory(&lab, &[("user", &format!("user: {{{bases}, filter: \"(uid={{username}})\", username: mail}}"))]);
+    let victim = identity(&staff, "victim", "secret").await;
+    let alice = identity(&staff, "alice", "secret").await;
+    assert_eq!(alice.username, "alice@example.org");
+    lab.modify("dn: uid=victim,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: mail\nmail: ALICE@example.org\n");
+    let said = standing(&staff, &victim).await;
+    assert!(said.starts_with("unavailable: entry") && said.contains("`mail`"), "{said}");
+    assert_eq!(word(&staff, "victim", "secret").await, "ambiguous");
+}
 
 #[tokio::test]
 async fn a_server_that_refuses_the_service_account_does_not_take_the_others_along() {
