@@ -65,7 +65,7 @@ impl Directory {
         let entry = match &login {
             Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
             Login::At { dn: bound, name } | Login::As { principal: bound, name } => {
-                let id = self.names.fold(name);
+                let id = typed::counted(name);
                 let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
                 match refused {
                     Some(refused) => ControlFlow::Break(refused),
