@@ -4,7 +4,7 @@ use std::fs;
 
 use narrows::authn::provider::Health;
 
-use super::{directory, directory_at, identity, standing, word};
+use super::{directory, directory_at, group_names, identity, standing, word};
 use crate::slapd::{Options, SERVICE_DN, Slapd};
 
 #[tokio::test]
@@ -33,6 +33,28 @@ async fn a_name_that_two_entries_bear_is_nobodys_whatever_was_typed() {
     let said = standing(&staff, &victim).await;
     assert!(said.starts_with("unavailable: entry") && said.contains("`mail`"), "{said}");
     assert_eq!(word(&staff, "victim", "secret").await, "ambiguous");
+}
+
+#[tokio::test]
+async fn a_group_whose_kind_cannot_be_read_is_an_outage() {
+    let Some(mut lab) = Slapd::start(Options::default()).await else { return };
+    let below = "bases: \"ou=groups,dc=example,dc=org\", age: 0s";
+    for filter in ["", ", filter: \"(objectClass=groupOfNames)\""] {
+        let staff = directory(&lab, &[("groups", &format!("groups: {{{below}{filter}}}"))]);
+        assert_eq!(group_names(&identity(&staff, "alice", "secret").await), "a, b (c*) | developers");
+    }
+    let path = lab.folder().join("slapd.conf");
+    let written = fs::read_to_string(&path).unwrap();
+    let hidden =
+        "access to dn.exact=\"cn=developers,ou=groups,dc=example,dc=org\" attrs=objectClass by * none\naccess to attrs=userPassword";
+    fs::write(&path, written.replacen("access to attrs=userPassword", hidden, 1)).unwrap();
+    lab.kill();
+    lab.restart().await;
+    let staff = directory(&lab, &[("groups", &format!("groups: {{{below}}}"))]);
+    assert_eq!(group_names(&identity(&staff, "alice", "secret").await), "a, b (c*) | developers");
+    let staff = directory(&lab, &[("groups", &format!("groups: {{{below}, filter: \"(objectClass=groupOfNames)\"}}"))]);
+    let said = word(&staff, "alice", "secret").await;
+    assert!(said.starts_with("unavailable: groups") && said.contains("cn=developers"), "{said}");
 }
 
 #[tokio::test]
