@@ -38,6 +38,8 @@ struct Rounds {
     next: Instant,
     /// The end of the last try.
     last: Option<Instant>,
+    /// Whether it brought a connection that has not ended at once.
+    good: bool,
 }
 
 /// What ends a pause.
@@ -65,7 +67,7 @@ impl Server {
         let missing = searchers.len() < self.pool.search || due.is_some();
         if missing && Instant::now() >= rounds.next {
             self.try_once(rounds, searchers.is_empty()).await;
-            if let Some(due) = due.filter(|_| rounds.failures == 0) {
+            if let Some(due) = due.filter(|_| rounds.good) {
                 due.retire();
                 locked(&self.searchers).retain(|other| !Arc::ptr_eq(other, due));
             }
@@ -97,7 +99,7 @@ impl Server {
                 let searcher = Searcher::new(connection, pool.in_flight, jittered(pool.max_age), pool.max_operations);
                 locked(&self.searchers).push(Arc::new(searcher));
                 self.succeeded();
-                rounds.failures = 0;
+                rounds.good = true;
                 rounds.next = Instant::now();
                 self.tell(State::Up, true);
             }
@@ -122,7 +124,12 @@ impl Server {
         let none = alive.is_empty();
         searchers.extend(alive);
         drop(searchers);
-        let Some(short) = over.iter().find(|searcher| searcher.connection().opened().elapsed() < LIVES) else { return };
+        let Some(short) = over.iter().find(|searcher| searcher.connection().opened().elapsed() < LIVES) else {
+            if rounds.good && rounds.last.is_some_and(|last| last.elapsed() >= LIVES) {
+                rounds.failures = 0;
+            }
+            return;
+        };
         self.postpone(rounds);
         if none {
             let reason = short.connection().ending().reason().unwrap_or_else(|| "the connection was lost".to_owned());
@@ -139,6 +146,7 @@ impl Server {
     }
 
     fn postpone(&self, rounds: &mut Rounds) {
+        rounds.good = false;
         rounds.failures = rounds.failures.saturating_add(1);
         let wanted = locked(&self.wanted).is_some_and(|at| at.elapsed() < WANTED);
         rounds.next = Instant::now() + pause(rounds.failures, if wanted { LONGEST_WHILE_WANTED } else { LONGEST });
@@ -161,7 +169,7 @@ fn jittered(whole: Duration) -> Duration {
 }
 
 async fn keep(server: Weak<Server>, poke: Arc<Notify>) {
-    let mut rounds = Rounds { failures: 0, next: Instant::now(), last: None };
+    let mut rounds = Rounds { failures: 0, next: Instant::now(), last: None, good: false };
     loop {
         let Some(kept) = server.upgrade() else { return };
         let pause = kept.tend(&mut rounds).await;
