@@ -6,6 +6,7 @@ mod hostile;
 mod impostors;
 mod logins;
 mod ranges;
+mod scratch;
 mod servers;
 mod transport;
 mod verify;

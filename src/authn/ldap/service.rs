@@ -119,7 +119,7 @@ impl ServiceLogin {
                 return Ok(());
             }
             Ok(Proof::Refused { rejection: rejection @ (Rejection::WrongPassword | Rejection::LockedOut), detail, .. }) => {
-                is_wrong = true;
+                is_wrong = matches!(self.account, Account::Simple { .. });
                 format!("the directory refuses it: {}, {detail}", rejection.as_str())
             }
             Ok(Proof::Refused { rejection, detail, .. }) => format!("the directory refuses it: {}, {detail}", rejection.as_str()),
