@@ -1,12 +1,12 @@
 //! The LDAP provider against a real OpenLDAP server, and against servers that misbehave.
 
 mod accounts;
+mod answers;
 mod groups;
 mod hostile;
 mod impostors;
 mod logins;
 mod ranges;
-mod scratch;
 mod servers;
 mod transport;
 mod verify;

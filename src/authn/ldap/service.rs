@@ -67,7 +67,7 @@ struct Rest {
     why: String,
     /// Which server refused it.
     by: Arc<str>,
-    /// Whether none did so before: that one may be the only one, so another is asked as well.
+    /// Whether none did so since another took it: that one may be the only one, so another is asked as well.
     first: bool,
 }
 
@@ -116,6 +116,10 @@ impl ServiceLogin {
             Ok(Proof::Proven) => {
                 self.proven.store(true, Ordering::Release);
                 self.refused.store(0, Ordering::Relaxed);
+                // Whoever refused it is the only one.
+                if let Some(rest) = &mut *self.rests.lock().unwrap_or_else(PoisonError::into_inner) {
+                    rest.first = true;
+                }
                 return Ok(());
             }
             Ok(Proof::Refused { rejection: rejection @ (Rejection::WrongPassword | Rejection::LockedOut), detail, .. }) => {
