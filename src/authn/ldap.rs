@@ -153,7 +153,7 @@ impl Directory {
 
     /// A typed name as it is counted: the form under which the directory takes two of them for the same one.
     pub(super) fn counted_as(&self, typed: &str) -> String {
-        self.names.fold(self.stripped(typed))
+        typed::counted(self.stripped(typed))
     }
 
     /// Whether its servers can be asked, as far as is known.

@@ -1,10 +1,12 @@
 //! The LDAP provider against a real OpenLDAP server, and against servers that misbehave.
 
 mod accounts;
+mod answers;
 mod ds389;
 mod faults;
 mod groups;
 mod hostile;
+mod impostors;
 mod logins;
 mod ranges;
 mod servers;

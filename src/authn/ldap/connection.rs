@@ -241,11 +241,18 @@ impl Connection {
             ldap.with_controls(paging::request(cookie));
         }
         // A stream, as `search()` keeps an entry in its tables for every search of a connection.
+        let until = until(limit, deadline);
         let work = async {
             let mut entries = Vec::new();
             let mut stream = ldap.streaming_search(search.base, search.scope, search.filter.as_str(), search.attributes.to_vec()).await?;
             let mut running = Running { id: stream.ldap_handle().last_id(), abandoned: Some(&self.abandoned) };
-            while let Some(item) = stream.next().await? {
+            loop {
+                let Ok(item) = timeout_at(until, stream.next()).await else {
+                    // Unless it is told so, ldap3 keeps the search's number for as long as the connection lives.
+                    stream.finish().await;
+                    return Ok(None);
+                };
+                let Some(item) = item? else { break };
                 // Referrals and intermediate messages are no entries; referrals are never followed.
                 if !item.is_ref() && !item.is_intermediate() {
                     entries.push(read_entry(item));
@@ -255,9 +262,9 @@ impl Connection {
             if !is_cut(&result) {
                 running.abandoned = None;
             }
-            Ok(Answer { entries: entries.into_iter().collect(), result })
+            Ok(Some(Answer { entries: entries.into_iter().collect(), result }))
         };
-        guarded("search", until(limit, deadline), &self.ending, work).await
+        guarded("search", until, &self.ending, work).await?.ok_or_else(|| Trouble::timeout("search"))
     }
 
     fn count(&self, operation: &'static str, outcome: &'static str, started: Instant) {
@@ -430,6 +437,20 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(fake.count(|seen| &seen.abandoned), 2);
+    }
+
+    #[tokio::test]
+    async fn abandoned_searches_leave_nothing_behind() {
+        let fake = Fake::start().await;
+        let connection = connected(&fake).await;
+        fake.seen.silent.store(true, Ordering::SeqCst);
+        for _ in 0..300 {
+            let _ = search(&connection, Instant::now() + Duration::from_millis(2)).await;
+        }
+        fake.seen.silent.store(false, Ordering::SeqCst);
+        assert_eq!(search(&connection, soon()).await.map(|found| found.len()), Ok(0));
+        let tables = format!("{:?}", connection.ldap);
+        assert!(tables.len() < 1200, "{} bytes: {tables}", tables.len());
     }
 
     #[tokio::test]

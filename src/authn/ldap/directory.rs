@@ -59,7 +59,7 @@ impl Directory {
         let entry = match &login {
             Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
             Login::At { dn: bound, name } | Login::As { principal: bound, name } => {
-                let id = self.names.fold(name);
+                let id = typed::counted(name);
                 let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
                 match refused {
                     Some(refused) => ControlFlow::Break(refused),
@@ -74,6 +74,14 @@ impl Directory {
         let now = self.clock.now();
         if let Some(rejection) = self.accounts.refusal(&entry, now)? {
             return Ok(Verdict::Rejected(rejection));
+        }
+        // Whoever else bears the name would have been found by it as well; by another one, or another spelling, not.
+        let typed = match &login {
+            Login::Search => username,
+            Login::At { name, .. } | Login::As { name, .. } => name,
+        };
+        if self.is_shared(&entry, typed, &session).await? {
+            return Ok(self.ambiguous());
         }
         let identity = self.identity(&entry, now, Method::Password, freshness, &session).await?;
         Ok(Verdict::Authenticated(identity, None))
@@ -164,6 +172,16 @@ impl Directory {
         Ok(if dn.parse().is_ok_and(|wanted: Dn| wanted == place) { Found::One(entry) } else { Found::Nobody })
     }
 
+    /// Whether an entry's canonical name, unless it is this one, is another entry's too: to rules, both would be one person.
+    async fn is_shared(&self, entry: &Entry, name: &str, session: &Session<'_>) -> Result<bool, Trouble> {
+        let canonical = person::canonical_name(entry, &self.username)?;
+        if self.names.fold(&canonical) == self.names.fold(name) {
+            return Ok(false);
+        }
+        let named = Filter::equals(&self.username, &FilterValue::text(&canonical));
+        Ok(matches!(self.search_person(&self.filter.any_name().and(&named), session).await?, Found::Several(_)))
+    }
+
     fn ambiguous(&self) -> Verdict {
         tracing::error!(provider = %self.names.provider, "a name matches more than one entry; nobody is let in by it");
         Verdict::Rejected(Rejection::Ambiguous)
@@ -224,6 +242,9 @@ impl Directory {
         // A marker that appeared or vanished is a change as well: which password it stands for is not known.
         if person::marker(&entry)? != identity.marker {
             return Ok(Standing::Ended("password_changed"));
+        }
+        if self.is_shared(&entry, &identity.username, &session).await? {
+            return Err(Trouble::new("entry", format!("another entry has the same `{}`", self.username)));
         }
         Ok(Standing::Good(self.identity(&entry, identity.proven, identity.method, Freshness::AskNow, &session).await?))
     }

@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub(super) silent: AtomicBool,
     /// No answer on connections with a lower number.
     pub(super) deaf_below: AtomicUsize,
+    /// Every connection ends with the answer to its first bind.
+    pub(super) hangs_up: AtomicBool,
     /// Milliseconds before an answer to a bind.
     pub(super) slow: AtomicU64,
     /// Entries of each search; `usize::MAX` never end.
@@ -142,7 +144,7 @@ async fn serve(mut stream: TcpStream, number: usize, seen: Arc<Seen>) {
         if seen.silent.load(Ordering::SeqCst) || number < seen.deaf_below.load(Ordering::SeqCst) {
             continue;
         }
-        if stream.write_all(&answers).await.is_err() {
+        if stream.write_all(&answers).await.is_err() || seen.hangs_up.load(Ordering::SeqCst) {
             return;
         }
     }

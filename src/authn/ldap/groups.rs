@@ -293,7 +293,11 @@ impl Groups {
     /// The group at a DN; `None` where the filter says that it is none. One that cannot be read is trouble.
     async fn look_up(&self, dn: &str, session: &Session<'_>) -> Result<Option<Entry>, Trouble> {
         match &self.filter {
-            Some(filter) => self.entry_at(dn, filter, session).await,
+            Some(filter) => match self.entry_at(dn, filter, session).await? {
+                Some(group) => Ok(Some(group)),
+                // What the service account may not read, the filter does not take either.
+                None => self.entry_at(dn, &Filter::any(), session).await?.map_or_else(|| Err(unreadable(dn)), |_| Ok(None)),
+            },
             None => self.entry_at(dn, &Filter::any(), session).await?.map_or_else(|| Err(unreadable(dn)), |entry| Ok(Some(entry))),
         }
     }

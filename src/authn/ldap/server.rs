@@ -18,7 +18,7 @@ use super::bind_pool::{BindPool, Unbound};
 use super::connection::{Connection, Link, Search};
 use super::entry::Entry;
 use super::searcher::Searcher;
-use super::service::ServiceLogin;
+use super::service::{SERVICE_ACCOUNT, ServiceLogin};
 use super::trouble::Trouble;
 use crate::metrics;
 
@@ -57,6 +57,8 @@ pub(super) struct Server {
     /// Whether something failed, or is about to, since the last success: others are asked first where there are any.
     doubted: AtomicBool,
     in_flight: AtomicUsize,
+    /// Whether it took the service account the last time.
+    takes_service: AtomicBool,
     /// When somebody last wanted it.
     wanted: Mutex<Option<Instant>>,
     /// Wakes the keeper.
@@ -101,6 +103,7 @@ impl Server {
             failures: AtomicU32::new(0),
             doubted: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            takes_service: AtomicBool::new(false),
             wanted: Mutex::default(),
             poke: Arc::default(),
             tasks: Mutex::default(),
@@ -212,7 +215,13 @@ impl Server {
 
     /// Binds a connection to this server as the service account.
     pub(super) async fn bind_service(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Trouble> {
-        self.service.bind(connection, deadline).await
+        let bound = self.service.bind(connection, &self.link.label, self.takes_service.load(Ordering::Relaxed), deadline).await;
+        match &bound {
+            Ok(()) => self.takes_service.store(true, Ordering::Relaxed),
+            Err(trouble) if trouble.operation == SERVICE_ACCOUNT => self.takes_service.store(false, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        bound
     }
 
     async fn dial(&self, deadline: Instant) -> Result<Connection, Trouble> {

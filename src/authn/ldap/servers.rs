@@ -93,7 +93,6 @@ impl Servers {
 
     /// For one request.
     pub(super) async fn session(self: &Arc<Self>, deadline: Instant) -> Result<Session<'_>, Trouble> {
-        self.common.service.may_bind()?;
         self.known(deadline).await?;
         let server = self.pick(None, deadline).await?;
         Ok(Session::new(self, server, deadline))
@@ -144,9 +143,6 @@ impl Servers {
 
     /// Whether the directory can be asked, as far as is known.
     pub(super) fn health(&self) -> Health {
-        if let Err(trouble) = self.common.service.may_bind() {
-            return Health::Down(trouble.to_string());
-        }
         let listing = self.listing();
         let all = listing.servers.len();
         let mut down = Vec::new();

@@ -149,14 +149,33 @@ fn number(entry: &Entry, attribute: &str) -> Result<Option<i64>, Trouble> {
     entry.text(attribute)?.map(parse).transpose()
 }
 
-/// `YYYYMMDDHHMMSS[.f]Z` (RFC 4517 §3.3.13), the form that directories write.
+/// `YYYYMMDDHH[MM[SS[.f]]]` with `Z` or an offset (RFC 4517 §3.3.13): administrators write some of them by hand.
 fn generalized_time(attribute: &str, text: &str) -> Result<Timestamp, Trouble> {
     let wrong = || Trouble::new("entry", format!("`{attribute}` is not a time"));
-    let digits = text.strip_suffix('Z').ok_or_else(wrong)?;
-    let digits = digits.split_once('.').map_or(digits, |(whole, _)| whole);
-    let time = DateTime::strptime("%Y%m%d%H%M%S", digits).map_err(|_| wrong())?;
-    let zoned = time.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
-    Ok(Timestamp(zoned.timestamp().as_second()))
+    let (local, offset) = match text.strip_suffix('Z') {
+        Some(local) => (local, 0),
+        None => text.rfind(['+', '-']).and_then(|at| Some((text.get(..at)?, offset(text.get(at..)?)?))).ok_or_else(wrong)?,
+    };
+    let (digits, fraction) = local.split_once(['.', ',']).unwrap_or((local, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // A part of an hour or a minute would be more than is left away.
+    let whole = matches!(digits.len(), 10 | 12) && digits == local || digits.len() == 14;
+    if !whole || !is_number(digits) || !is_number(fraction) {
+        return Err(wrong());
+    }
+    let time = DateTime::strptime("%Y%m%d%H%M%S", format!("{digits:0<14}")).map_err(|_| wrong())?;
+    // Not by way of a time zone, where the last days of the year 9999 are no time: they stand for "never".
+    Ok(Timestamp(time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_secs() - offset))
+}
+
+/// The seconds of `+HH[MM]`.
+fn offset(text: &str) -> Option<i64> {
+    let (sign, digits) = (if text.starts_with('-') { -1 } else { 1 }, text.get(1..)?);
+    let number = |from, to| digits.get(from..to)?.parse::<i64>().ok();
+    let minutes = if digits.len() == 4 { number(2, 4)? } else { 0 };
+    let hours = number(0, 2).filter(|hours| *hours < 24 && minutes < 60)?;
+    let plain = matches!(digits.len(), 2 | 4) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 #[cfg(test)]
@@ -203,6 +222,36 @@ mod tests {
         check(&[("pwdLastSet", "0"), ("userAccountControl", "512")], "must_change");
         check(&[("pwdLastSet", "0"), ("userAccountControl", "66048")], "usable");
         check(&[("msDS-User-Account-Control-Computed", "8388608")], "expired");
+    }
+
+    #[test]
+    fn a_time_is_read_in_every_form_that_directories_take() {
+        // 2023-11-14T22:13:20Z is over, a moment later is not.
+        for over in ["20231114221320Z", "20231114221320.9Z", "20231114221320,9Z", "202311142213Z", "2023111422Z", "20231114231320+0100"] {
+            check(&[("pwdEndTime", over)], "expired");
+        }
+        for to_come in ["20231114221321Z", "202311142214Z", "2023111423Z", "20231114211321-01", "99991231235959Z", "20231114221321.0Z"] {
+            check(&[("pwdEndTime", to_come)], "usable");
+        }
+        for wrong in [
+            "",
+            "Z",
+            "20231114",
+            "20231114221320",
+            "20231114221320z",
+            "2023111422.5Z",
+            "20231114221320.Z",
+            "20231114221320.+Z",
+            "20231114221320+1",
+            "20231114221320+2400",
+            "20231114221320+01:00",
+            "2023 114221320Z",
+            "+023111422132Z",
+            "20231114221320.5.5Z",
+            "20231314221320Z",
+        ] {
+            check(&[("pwdEndTime", wrong)], "unavailable");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What people type: which texts can be anybody's name, and what of them is the name.
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use crate::source::is_hidden;
 
 /// Whether a typed text can be anybody's name. Directories ignore spaces around, characters that nobody sees and the width
@@ -14,6 +17,13 @@ pub(super) fn may_be_a_name(typed: &str) -> bool {
 fn is_no_character(c: char) -> bool {
     let in_plane = u32::from(c) & 0xffff;
     in_plane >= 0xfffe || matches!(c, '\u{fdd0}'..='\u{fdef}' | '\u{fffc}'..='\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..)
+}
+
+/// One form of all spellings that a directory may take for the same name, so that none has a counter of its own: Active
+/// Directory knows neither case nor accents, in any script.
+pub(super) fn counted(name: &str) -> String {
+    let bare: String = name.nfkd().filter(|c| !is_combining_mark(*c)).collect();
+    bare.to_uppercase().to_lowercase()
 }
 
 /// What is cut off a typed name: prefixes that end with a backslash, suffixes that start with `@`.
@@ -100,6 +110,16 @@ mod tests {
             assert!(!may_be_a_name(&format!("al{unseen}ice")), "{unseen:?}");
         }
         assert!(!may_be_a_name(&"x".repeat(257)));
+    }
+
+    #[test]
+    fn spellings_that_a_directory_takes_for_one_name_are_counted_as_one() {
+        for (one, other) in [("alice", "Alice"), ("alice", "álicé"), ("MÜLLER", "müller"), ("straße", "STRASSE"), ("ΣΑΣ", "σας")]
+        {
+            assert_eq!(counted(one), counted(other), "{one} {other}");
+        }
+        assert_ne!(counted("alice"), counted("alicia"));
+        assert_eq!(counted("a.b-c_d@e f"), "a.b-c_d@e f");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use narrows::authn::identity::Method;
+use narrows::authn::provider::Health;
 use narrows::authn::rehearsal::{BindBudget, Outcome};
 
 use super::{directory, directory_at, group_names, identity, soon, verify, word};
@@ -220,6 +221,7 @@ async fn a_refused_service_account_is_an_outage_and_is_left_alone() {
         assert!(said.starts_with("unavailable: service account"), "{said}");
     }
     assert_eq!(lab.binds(SERVICE_DN), 1);
+    assert!(matches!(staff.health(), Health::Down(why) if why.contains("service account") && why.contains("left alone")));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What happens to a server without anybody waiting for it: connections are opened, kept warm and replaced, and a server
 //! that is down is tried again. It begins with the first request and ends with its server.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ struct Rounds {
     next: Instant,
     /// The end of the last try.
     last: Option<Instant>,
+    /// Whether it brought a connection that has not ended at once.
+    good: bool,
 }
 
 /// What ends a pause.
@@ -64,7 +67,7 @@ impl Server {
         let missing = searchers.len() < self.pool.search || due.is_some();
         if missing && Instant::now() >= rounds.next {
             self.try_once(rounds, searchers.is_empty()).await;
-            if let Some(due) = due.filter(|_| rounds.failures == 0) {
+            if let Some(due) = due.filter(|_| rounds.good) {
                 due.retire();
                 locked(&self.searchers).retain(|other| !Arc::ptr_eq(other, due));
             }
@@ -85,7 +88,7 @@ impl Server {
         self.condition.send_modify(|condition| condition.dialing = Some(Instant::now()));
         let limits = &self.link.limits;
         let deadline = Instant::now() + limits.connect + limits.tls + limits.bind;
-        let opened = match self.service.may_bind() {
+        let opened = match self.service.may_bind(&self.link.label, self.takes_service.load(Ordering::Relaxed)) {
             Ok(()) => self.dial(deadline).await,
             Err(trouble) => Err(trouble),
         };
@@ -96,7 +99,7 @@ impl Server {
                 let searcher = Searcher::new(connection, pool.in_flight, jittered(pool.max_age), pool.max_operations);
                 locked(&self.searchers).push(Arc::new(searcher));
                 self.succeeded();
-                rounds.failures = 0;
+                rounds.good = true;
                 rounds.next = Instant::now();
                 self.tell(State::Up, true);
             }
@@ -121,7 +124,12 @@ impl Server {
         let none = alive.is_empty();
         searchers.extend(alive);
         drop(searchers);
-        let Some(short) = over.iter().find(|searcher| searcher.connection().opened().elapsed() < LIVES) else { return };
+        let Some(short) = over.iter().find(|searcher| searcher.connection().opened().elapsed() < LIVES) else {
+            if rounds.good && rounds.last.is_some_and(|last| last.elapsed() >= LIVES) {
+                rounds.failures = 0;
+            }
+            return;
+        };
         self.postpone(rounds);
         if none {
             let reason = short.connection().ending().reason().unwrap_or_else(|| "the connection was lost".to_owned());
@@ -138,6 +146,7 @@ impl Server {
     }
 
     fn postpone(&self, rounds: &mut Rounds) {
+        rounds.good = false;
         rounds.failures = rounds.failures.saturating_add(1);
         let wanted = locked(&self.wanted).is_some_and(|at| at.elapsed() < WANTED);
         rounds.next = Instant::now() + pause(rounds.failures, if wanted { LONGEST_WHILE_WANTED } else { LONGEST });
@@ -160,7 +169,7 @@ fn jittered(whole: Duration) -> Duration {
 }
 
 async fn keep(server: Weak<Server>, poke: Arc<Notify>) {
-    let mut rounds = Rounds { failures: 0, next: Instant::now(), last: None };
+    let mut rounds = Rounds { failures: 0, next: Instant::now(), last: None, good: false };
     loop {
         let Some(kept) = server.upgrade() else { return };
         let pause = kept.tend(&mut rounds).await;

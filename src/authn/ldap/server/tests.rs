@@ -186,3 +186,18 @@ async fn a_server_that_nobody_asks_is_left_alone() {
     sleep(Duration::from_millis(500)).await;
     assert_eq!((fake.count(|seen| &seen.connections), fake.count(|seen| &seen.searches)), (2, 0));
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_after_the_bind_is_tried_more_and_more_seldom() {
+    let fake = Fake::start().await;
+    fake.seen.hangs_up.store(true, Ordering::SeqCst);
+    let server = server(&fake, pool());
+    let _ = server.ready(soon()).await;
+    sleep(Duration::from_secs(3)).await;
+    // As after refusals: 0.1, 0.2, 0.4, 0.75, 0.75 s …
+    assert!(fake.count(|seen| &seen.service_binds) <= 9, "{}", fake.count(|seen| &seen.service_binds));
+    fake.seen.hangs_up.store(false, Ordering::SeqCst);
+    sleep(Duration::from_millis(800)).await;
+    server.ready(soon()).await.unwrap();
+    assert_eq!(search(&server).await, Ok(0));
+}

@@ -65,7 +65,9 @@ impl Discovery {
         // With the dot, no search domain is put behind it.
         let answer = resolver.srv_lookup(format!("{}.", self.name())).await.map_err(|error| failed(&error))?;
         let left = answer.as_lookup().valid_until().saturating_duration_since(std::time::Instant::now());
-        let found: Vec<_> = answer.iter().filter_map(|record| self.endpoint(record)).take(MOST).collect();
+        let mut found: Vec<_> = answer.iter().filter_map(|record| self.endpoint(record)).collect();
+        found.sort_by_key(|(_, priority, _)| *priority);
+        found.truncate(MOST);
         if found.is_empty() {
             let why = format!("{} names no server at or below {}", self.name(), self.domain);
             return Err(Trouble::new("discovery", why));
@@ -101,6 +103,11 @@ impl Discovery {
         let within = host.strip_suffix(&self.domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         if !within && !self.anywhere {
             tracing::warn!(domain = self.domain, host, "DNS names a server outside of the domain; it is not asked");
+            return None;
+        }
+        // One record that is no host's name must not hide the others.
+        if rustls::pki_types::ServerName::try_from(host.as_str()).is_err() {
+            tracing::warn!(domain = self.domain, host, "DNS names a server by what is no host's name; it is not asked");
             return None;
         }
         let security = match (record.port(), self.plaintext) {

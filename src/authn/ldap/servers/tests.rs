@@ -243,6 +243,7 @@ async fn dns_names_servers_with_priority_and_weight_and_none_outside_of_the_doma
         (0, 0, 389, "evil.example."),
         (0, 0, 389, "evilcorp.example."),
         (0, 0, 389, "."),
+        (0, 0, 389, "*.corp.example."),
     ])));
     let (address, _dns) = name_server(Arc::clone(&records)).await;
     let trust = super::super::tls::tests::trust();
