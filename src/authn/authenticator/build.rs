@@ -55,8 +55,9 @@ impl Authenticator {
             Provider::Ldap(_) => 1,
         });
         let no_randomness = |_| file.error(Place::default(), "the operating system gives no random numbers");
+        let limits = Limits::of(limits, cache);
         let cache = Arc::new(CredentialCache::new(cache).map_err(no_randomness)?);
-        Ok((Self { asked, cache, throttle, limits: Limits::of(limits) }, findings))
+        Ok((Self { asked, cache, throttle, limits }, findings))
     }
 }
 

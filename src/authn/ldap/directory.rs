@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answer::Proof;
+use super::bind_pool::Unbound;
 use super::connection::Search;
 use super::dn::Dn;
 use super::dn_template::DnValue;
@@ -66,7 +67,14 @@ impl Directory {
             Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
             Login::At { dn: bound, name } | Login::As { principal: bound, name } => {
                 let id = self.names.fold(name);
-                let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
+                let account = Account { id: &id, marker: None };
+                // Where a search comes first, it has been answered.
+                if attempt.is_unanswered(&account)
+                    && let Some((base, _)) = self.bases.first()
+                {
+                    session.answers(base).await?;
+                }
+                let refused = self.proven(&session, &account, bound, password, attempt).await?;
                 match refused {
                     Some(refused) => ControlFlow::Break(refused),
                     None => self.bound_and_found(&login, &session).await?,
@@ -160,17 +168,19 @@ impl Directory {
         match attempt.may_bind(account).await {
             Ok(()) => {}
             Err(Throttled::LockedOut) => return Ok(Some(Verdict::Rejected(Rejection::LockedOut))),
-            Err(throttled @ Throttled::UsedUp { .. }) => return Ok(Some(Verdict::Throttled(throttled))),
+            Err(throttled @ (Throttled::UsedUp { .. } | Throttled::Unsure { .. })) => return Ok(Some(Verdict::Throttled(throttled))),
         }
         let proof = session.bind(dn, password).await;
         let bound = match &proof {
             Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
             Ok(Proof::Refused { rejection: Rejection::LockedOut, .. }) => Bound::LockedOut,
-            Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) | Err(_) => Bound::Unknown,
+            Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) => Bound::Restricted,
+            Err(unbound) if unbound.may_count() => Bound::Unanswered,
+            Err(_) => Bound::Unknown,
             Ok(Proof::Proven | Proof::Refused { .. }) => Bound::Proven,
         };
         attempt.bound(account, bound).await;
-        let Proof::Refused { rejection, accepted, detail } = proof? else { return Ok(None) };
+        let Proof::Refused { rejection, accepted, detail } = proof.map_err(Unbound::trouble)? else { return Ok(None) };
         let provider = &*self.names.provider;
         if accepted && self.accounts.allow(rejection) {
             tracing::warn!(provider, reservation = rejection.as_str(), detail, "the directory let somebody in with a reservation");
