@@ -4,7 +4,7 @@
 //! What somebody without a password can do: make `comparisons_per_source` different guesses for a name from one source,
 //! ten times that from all sources together that never logged in to it, and of those `failures` less the kept part reach
 //! the directory in a `window`. Then strangers are told 429 for this name, while sources that logged in before have
-//! the kept part, and a password that was right within a day always gets its bind. What they cannot do: lock the account at
+//! the kept part, and a password that was right within a day and has not changed gets its bind. What they cannot do: lock the account at
 //! a directory that allows more than `failures`; learn whether a name exists, because unknown ones spend a share of their
 //! own; push a counter out by a flood of other names, because the least of a sample leaves and names that exist outweigh
 //! those that do not. Counters of one or two may go that way: each such guess costs a flood as large as the map.
@@ -280,17 +280,18 @@ impl Throttle {
         self.write().await;
     }
 
-    /// To be written down with the next write.
-    fn know(&self, pair: Key) {
+    /// Whether there is something to write down.
+    fn know(&self, pair: Key) -> bool {
         let now = self.clock.now().0;
         let mut known = locked(&self.known);
         if known.get(&pair).is_some_and(|since| since.0.saturating_add(WRITTEN_AGAIN) > now) {
-            return;
+            return false;
         }
         let pushed_out = known.insert(pair, Since(now));
         drop(known);
         self.mark(pushed_out.map(Row::Source));
         self.memory.mark(Row::Source(pair));
+        true
     }
 
     fn is_known_at(&self, account: &Key, source: Source) -> bool {
@@ -361,8 +362,9 @@ impl Guess {
     /// It was right: its source is known from now on.
     pub(super) async fn was_right(self) {
         let pair = self.throttle.hash(b"name and source", &[self.name.as_bytes(), &self.source.bytes()]);
-        self.throttle.know(pair);
-        self.throttle.write().await;
+        if self.throttle.know(pair) {
+            self.throttle.write().await;
+        }
     }
 }
 

@@ -126,11 +126,15 @@ impl Throttle {
                 locked(&self.were_right).insert(self.secret(&account, bind.password), Right { since: now, marker: self.marker(bind) });
                 let had = self.binds().succeeded(&account);
                 self.binds().ended(&account, pass);
-                if had || pass == Pass::Counted {
+                let written = had || pass == Pass::Counted;
+                if written {
                     self.memory.mark(Row::Account(account));
                 }
-                self.know(self.hash(b"account and source", &[&account.0, &bind.source.bytes()]));
-                return self.write().await;
+                let new = self.know(self.hash(b"account and source", &[&account.0, &bind.source.bytes()]));
+                if written || new {
+                    self.write().await;
+                }
+                return;
             }
             Bound::Wrong => {
                 locked(&self.were_right).remove(&self.secret(&account, bind.password));

@@ -144,10 +144,9 @@ impl Binds {
         let failed_before = failures.wrong.iter().any(|(digest, _)| *digest == asking.password);
         let outdated = failed_before || asking.belief == Belief::Outdated;
         let share = if outdated { asking.share_of_strangers } else { asking.share };
-        // One that nobody can look up is let through at most once in vain, and never while nobody knows what the directory counted.
+        // It is let through at most once in vain: also a marker may stay as it was when a password changes.
         let trusted = match asking.belief {
-            Belief::Right => true,
-            Belief::Likely => failures.unanswered == 0 && failures.failed <= limits.failures,
+            Belief::Right | Belief::Likely => failures.expected() <= limits.failures,
             Belief::Outdated | Belief::Nothing => false,
         };
         let wait = failures.last.saturating_add(limits.window).saturating_sub(now);
