@@ -22,7 +22,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use error::StoreError;
 pub use identity_tokens::{SealedToken, StoredToken, TokenRow};
-pub use shield::{FailedBinds, ShieldKey, StoredBinds};
+pub use shield::{FailedBinds, ShieldChange, ShieldKey, ShortDigest, StoredBinds};
 pub use state_key::StateKey;
 
 use seal::Seal;

@@ -1,13 +1,13 @@
 //! A password on its way to a directory, as the shield in front of directories sees it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::identity::PasswordMarker;
-use super::throttle::{Bind, Limits, Source, Throttle, Withheld};
+use super::throttle::{Bind, Limits, Pass, Source, Throttle, Withheld};
 
 /// The account that a bind is for.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,11 @@ pub enum Bound {
     Wrong,
     /// The account is locked: the directory compares nothing.
     LockedOut,
-    /// No answer that says so: an outage. Not counted.
+    /// The account may not be used at this hour or from here; whether the password was compared is not said.
+    Restricted,
+    /// It may have reached the directory, and no answer came: it counts until the directory says otherwise.
+    Unanswered,
+    /// It never left, or the answer is that nothing was compared. Not counted.
     Unknown,
 }
 
@@ -43,6 +47,13 @@ pub enum Throttled {
     },
     /// The directory said a moment ago that it is locked.
     LockedOut,
+    /// Nobody knows what is left of it: an outage.
+    Unsure {
+        /// For operators.
+        reason: &'static str,
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
 }
 
 /// One try to prove a password. Every bind asks here first and says here what came of it. The default is bound by nothing:
@@ -51,9 +62,16 @@ pub enum Throttled {
 pub struct Attempt {
     shield: Option<Shield>,
     /// The account whose bind is under way; taken off when the attempt ends, however it does.
-    under_way: Mutex<Option<(String, bool)>>,
+    under_way: Mutex<Option<UnderWay>>,
     refused: Mutex<Option<Tried>>,
     account: Mutex<Option<(String, Option<PasswordMarker>)>>,
+}
+
+struct UnderWay {
+    id: String,
+    exists: bool,
+    marker: Option<PasswordMarker>,
+    pass: Pass,
 }
 
 struct Shield {
@@ -92,7 +110,13 @@ impl Attempt {
     /// Whether this account may be bound now.
     pub async fn may_bind(&self, account: &Account<'_>) -> Result<(), Throttled> {
         *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some((account.id.to_owned(), account.marker.cloned()));
-        self.leave(account.id, true).await
+        self.leave(account, true).await
+    }
+
+    /// Whether an earlier bind of this account was not answered: the directory has to show that it answers before another one
+    /// is sent, because those that it has not read yet count as well.
+    pub fn is_unanswered(&self, account: &Account<'_>) -> bool {
+        self.shield.as_ref().is_some_and(|shield| shield.asker.throttle.is_unanswered(&shield.bind(account.id, true, account.marker)))
     }
 
     /// What came of the bind.
@@ -106,7 +130,7 @@ impl Attempt {
 
     /// A name that no directory knows spends as much as one that it knows, so that nobody can tell them apart.
     pub(super) async fn spend_for_nobody(&self, name: &str) -> Result<(), Throttled> {
-        self.leave(name, false).await?;
+        self.leave(&Account { id: name, marker: None }, false).await?;
         self.came_to(Bound::Wrong).await;
         Ok(())
     }
@@ -126,34 +150,40 @@ impl Attempt {
         self.shield.as_ref().map_or(Source::UNKNOWN, |shield| shield.asker.source)
     }
 
-    async fn leave(&self, id: &str, exists: bool) -> Result<(), Throttled> {
+    async fn leave(&self, account: &Account<'_>, exists: bool) -> Result<(), Throttled> {
         let Some(shield) = &self.shield else { return Ok(()) };
-        let left = shield.asker.throttle.may_bind(&shield.bind(id, exists), &shield.asker.limits, shield.deadline).await;
-        left.map_err(|withheld| match withheld {
+        let bind = shield.bind(account.id, exists, account.marker);
+        let left = shield.asker.throttle.may_bind(&bind, &shield.asker.limits, shield.deadline).await;
+        let pass = left.map_err(|withheld| match withheld {
             Withheld::Locked => Throttled::LockedOut,
             Withheld::UsedUp { wait, known } => Throttled::UsedUp { retry_after: seconds(wait), known },
+            Withheld::Unanswered { wait } => Throttled::Unsure {
+                reason: "earlier binds of the account were not answered, and may have counted",
+                retry_after: seconds(wait),
+            },
+            Withheld::Unwritten => Throttled::Unsure { reason: "a failed bind could not be written to the state", retry_after: seconds(5) },
         })?;
-        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.to_owned(), exists));
+        let under_way = UnderWay { id: account.id.to_owned(), exists, marker: account.marker.cloned(), pass };
+        *self.under_way() = Some(under_way);
         Ok(())
     }
 
     async fn came_to(&self, outcome: Bound) {
         let Some(shield) = &self.shield else { return };
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((id, exists)) = under_way else { return };
-        let (bind, throttle) = (shield.bind(&id, exists), &shield.asker.throttle);
-        match outcome {
-            Bound::Proven => throttle.succeeded(&bind).await,
-            Bound::Wrong => throttle.failed(&bind).await,
-            Bound::LockedOut => throttle.locked_out(&bind).await,
-            Bound::Unknown => throttle.ended(&bind),
-        }
+        let under_way = self.under_way().take();
+        let Some(UnderWay { id, exists, marker, pass }) = under_way else { return };
+        let bind = shield.bind(&id, exists, marker.as_ref());
+        shield.asker.throttle.came_to(&bind, pass, outcome, &shield.asker.limits).await;
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, Option<UnderWay>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shield {
-    fn bind<'a>(&'a self, id: &'a str, exists: bool) -> Bind<'a> {
-        Bind { provider: &self.provider, id, exists, password: &self.password, source: self.asker.source }
+    fn bind<'a>(&'a self, id: &'a str, exists: bool, marker: Option<&'a PasswordMarker>) -> Bind<'a> {
+        Bind { provider: &self.provider, id, exists, marker, password: &self.password, source: self.asker.source }
     }
 }
 
@@ -170,9 +200,9 @@ impl std::fmt::Debug for Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(shield), Some((id, exists))) = (&self.shield, under_way) {
-            shield.asker.throttle.ended(&shield.bind(&id, exists));
+        let under_way = self.under_way().take();
+        if let (Some(shield), Some(UnderWay { id, exists, marker, pass })) = (&self.shield, under_way) {
+            shield.asker.throttle.abandoned(&shield.bind(&id, exists, marker.as_ref()), pass);
         }
     }
 }

@@ -127,7 +127,9 @@ impl Authenticator {
             let route = route.iter().map(|asked| Arc::clone(asked)).collect();
             ask(route, username.to_owned(), password.clone(), circumstances, freshness, asker.clone(), notes)
         };
-        let moved = |tried: Tried| moved(self.asked(&tried.provider), tried, circumstances.deadline, Arc::clone(&self.memory));
+        let moved = |tried: Tried| {
+            moved(Arc::clone(&self.throttle), self.asked(&tried.provider), tried, circumstances.deadline, Arc::clone(&self.memory))
+        };
         let mut found = self.cache.look_up(&look_up, ask, moved).await;
         // It may have been a stranger's look-up that this request joined; who is known has a share of its own.
         if let Ok(Found { answer: Answer::Throttled { known: false, .. }, .. }) = found
@@ -250,22 +252,30 @@ fn ask(
                 Verdict::Rejected(rejection) => {
                     let refused =
                         Refused { provider: Some(Arc::clone(&asked.names.provider)), rejection: Some(rejection), tried: attempt.tried() };
-                    return match rejection {
+                    let directory = route.iter().find(|asked| asked.provider.locks_accounts());
+                    return match (rejection, directory) {
                         // No bind said so, but its answers have to run out as any other name's.
-                        Rejection::Ambiguous => spent(&asker, asked, &password, circumstances.deadline, refused).await,
-                        Rejection::WrongPassword
-                        | Rejection::LockedOut
-                        | Rejection::Disabled
-                        | Rejection::Locked
-                        | Rejection::Expired
-                        | Rejection::MustChange
-                        | Rejection::Grace
-                        | Rejection::Restricted
-                        | Rejection::Source => Ok(Answer::Refused(refused)),
+                        (Rejection::Ambiguous, _) => spent(&asker, asked, &password, circumstances.deadline, refused).await,
+                        // In front of a directory, so do those of a file: a name that neither has runs out there.
+                        (Rejection::WrongPassword, Some(directory)) if !asked.provider.locks_accounts() => {
+                            spent(&asker, directory, &password, circumstances.deadline, refused).await
+                        }
+                        (
+                            Rejection::WrongPassword
+                            | Rejection::LockedOut
+                            | Rejection::Disabled
+                            | Rejection::Locked
+                            | Rejection::Expired
+                            | Rejection::MustChange
+                            | Rejection::Grace
+                            | Rejection::Restricted
+                            | Rejection::Source,
+                            _,
+                        ) => Ok(Answer::Refused(refused)),
                     };
                 }
                 Verdict::NotMine => {}
-                Verdict::Throttled(throttled) => return Ok(withheld(throttled, None)),
+                Verdict::Throttled(throttled) => return withheld(throttled, &asked.names.provider, None),
             }
         }
         let unknown = Refused { provider: None, rejection: None, tried: None };
@@ -287,27 +297,38 @@ async fn spent(
     let attempt = Attempt::new(asker, &directory.names.provider, password, deadline);
     match attempt.spend_for_nobody(&asker.name).await {
         Ok(()) => Ok(Answer::Refused(refused)),
-        Err(throttled) => Ok(withheld(throttled, refused.provider)),
+        Err(throttled) => withheld(throttled, &directory.names.provider, refused.provider),
     }
 }
 
-fn withheld(throttled: Throttled, provider: Option<Arc<str>>) -> Answer {
+fn withheld(throttled: Throttled, asked: &Arc<str>, provider: Option<Arc<str>>) -> Result<Answer, Unavailable> {
     match throttled {
-        Throttled::UsedUp { retry_after, known } => Answer::Throttled { retry_after, known },
-        Throttled::LockedOut => Answer::Refused(Refused { provider, rejection: Some(Rejection::LockedOut), tried: None }),
+        Throttled::UsedUp { retry_after, known } => Ok(Answer::Throttled { retry_after, known }),
+        Throttled::LockedOut => Ok(Answer::Refused(Refused { provider, rejection: Some(Rejection::LockedOut), tried: None })),
+        Throttled::Unsure { reason, retry_after } => {
+            tracing::warn!(provider = %asked, reason, "a bind is withheld");
+            Err(Unavailable { provider: asked.to_string(), reason: reason.to_owned(), retry_after })
+        }
     }
 }
 
 /// Whether an account has another password since one was refused there. Who cannot be asked says nothing.
-fn moved(asked: Option<Arc<Asked>>, tried: Tried, deadline: Instant, memory: Arc<Memory>) -> impl Future<Output = bool> + Send + use<> {
+fn moved(
+    throttle: Arc<Throttle>,
+    asked: Option<Arc<Asked>>,
+    tried: Tried,
+    deadline: Instant,
+    memory: Arc<Memory>,
+) -> impl Future<Output = bool> + Send + use<> {
     let circumstances = Circumstances { source: None, deadline };
     async move {
         let Some(asked) = asked else { return false };
-        let marker = asked.provider.marker(&tried.id, &circumstances).await;
-        if let Ok(marker) = &marker {
+        let read = async {
+            let marker = asked.provider.marker(&tried.id, &circumstances).await.ok()?;
             memory.marked(&tried.provider, &tried.id, marker.as_ref());
-        }
-        matches!(marker, Ok(Some(marker)) if marker != tried.marker)
+            marker
+        };
+        throttle.has_moved((&tried.provider, &tried.id), &tried.marker, read).await
     }
 }
 

@@ -112,7 +112,8 @@ impl Refused {
     /// to count at once, and was never about the pair.
     fn is_about_the_pair(&self) -> bool {
         match self.rejection {
-            None | Some(Rejection::WrongPassword | Rejection::LockedOut) => true,
+            // More than one entry is said to be no entry, and costs as much.
+            None | Some(Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous) => true,
             Some(
                 Rejection::Disabled
                 | Rejection::Locked
@@ -120,7 +121,6 @@ impl Refused {
                 | Rejection::MustChange
                 | Rejection::Grace
                 | Rejection::Restricted
-                | Rejection::Ambiguous
                 | Rejection::Source,
             ) => false,
         }

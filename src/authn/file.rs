@@ -1,5 +1,6 @@
 //! People and robots of a users file.
 
+mod cores;
 mod document;
 mod htpasswd;
 mod password;

@@ -211,6 +211,12 @@ impl ThrottleSettings {
             let hint = "an account may see as many failed binds as there are replicas: let the directory lock later than that";
             findings.push(file.warning(self.replicas.place, message).hint(hint));
         }
+        if self.failures.value.checked_div(self.replicas.value) == Some(1) {
+            let message = "with one failed bind for each account nothing is kept for those who logged in before";
+            let hint =
+                "whoever types one wrong password for somebody keeps their new one out for `window`: write at least 2 for each replica";
+            findings.push(file.warning(self.failures.place, message).hint(hint));
+        }
         if self.rejection_floor.value > MAX_REJECTION_FLOOR {
             let message = format!("`rejection_floor` is longer than {MAX_REJECTION_FLOOR}");
             findings.push(file.error(self.rejection_floor.place, message).hint("400ms hides what a comparison costs"));

@@ -4,37 +4,44 @@
 //! What somebody without a password can do: make `comparisons_per_source` different guesses for a name from one source,
 //! ten times that from all sources together that never logged in to it, and of those `failures` less the kept part reach
 //! the directory in a `window`. Then strangers are told 429 for this name, while sources that logged in before have
-//! the kept part, and a password that was right within a day always gets its bind. What they cannot do: lock the account at
+//! the kept part, and a password that was right within a day and has not changed gets its bind. What they cannot do: lock the account at
 //! a directory that allows more than `failures`; learn whether a name exists, because unknown ones spend a share of their
 //! own; push a counter out by a flood of other names, because the least of a sample leaves and names that exist outweigh
 //! those that do not. Counters of one or two may go that way: each such guess costs a flood as large as the map.
 //!
 //! - `source`: who counts as one
 //! - `comparisons`: different wrong passwords, before anything is compared
-//! - `binds`: failed binds, as the directory counts them
-//! - `bounded`: the map of both
+//! - `binds`: failed binds, as the directory counts them; `account`: one of them
+//! - `looks`: markers that were read, so that guesses do not search for one each
+//! - `bounded`: the map of all of them
+//! - `memory`: what of it is written down
 
+mod account;
 mod binds;
 mod bounded;
 mod comparisons;
+mod looks;
+mod memory;
 mod source;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::hmac;
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
 
-use self::binds::{Asking, Binds, Failures, Leave};
+pub(super) use self::account::{Bind, Withheld};
+pub(super) use self::binds::Pass;
+use self::binds::{Binds, Failures};
 use self::bounded::{Bounded, Weighed};
 use self::comparisons::{Comparisons, Counted, Pair};
+use self::looks::{Looks, Seen};
+use self::memory::{Memory, Row};
 pub(super) use self::source::Source;
-use super::settings::ThrottleSettings;
+use super::identity::PasswordMarker;
+use super::settings::{CacheSettings, ThrottleSettings};
 use crate::clock::Clock;
 use crate::metrics;
-use crate::store::{FailedBinds, StateKey, Store, StoreError, StoredBinds};
+use crate::store::{FailedBinds, ShieldChange, StateKey, Store, StoreError, StoredBinds};
 
 /// A password that was right within so many seconds always gets its bind.
 const WAS_RIGHT: i64 = 24 * 3600;
@@ -61,28 +68,26 @@ pub(super) struct Limits {
     pub(super) comparisons: u32,
     /// Seconds.
     pub(super) comparisons_window: i64,
+    /// Seconds after which an equal pair is asked about again.
+    pub(super) repeated: i64,
 }
 
 impl Limits {
-    pub(super) fn of(settings: &ThrottleSettings) -> Self {
+    pub(super) fn of(settings: &ThrottleSettings, cache: &CacheSettings) -> Self {
         let seconds = |period: std::time::Duration| i64::try_from(period.as_secs()).unwrap_or(i64::MAX);
         Self {
             failures: settings.failures.value.checked_div(settings.replicas.value).unwrap_or(1).max(1),
             window: seconds(settings.window.value.duration()),
             comparisons: settings.comparisons_per_source.value,
             comparisons_window: seconds(settings.comparisons_window.value.duration()),
+            repeated: seconds(cache.rejected.value.duration()),
         }
     }
 
-    /// How many failed binds such a source may use up: at least one is kept for known ones, where there are two, and no
-    /// stranger's bind leaves where failures cannot be written down.
-    fn share(&self, known: bool, memory: bool) -> u32 {
+    /// How many failed binds strangers may use up: at least one is kept for known sources, where there are two.
+    fn share_of_strangers(&self) -> u32 {
         let kept = if self.failures < 2 { 0 } else { (self.failures / 3).max(1) };
-        match (known, memory) {
-            (true, _) => self.failures,
-            (false, true) => self.failures.saturating_sub(kept),
-            (false, false) => 0,
-        }
+        self.failures.saturating_sub(kept)
     }
 }
 
@@ -119,16 +124,29 @@ impl Weighed for Since {
     }
 }
 
+/// When a password was right, and the marker that it had.
+#[derive(Clone, Copy, Debug)]
+struct Right {
+    since: i64,
+    marker: Option<Key>,
+}
+
+impl Weighed for Right {
+    type Weight = i64;
+    fn weight(&self) -> i64 {
+        self.since
+    }
+}
+
 /// Counters and memories of the process, shared by every generation of providers.
 pub struct Throttle {
     key: hmac::Key,
     comparisons: Mutex<Comparisons>,
     binds: Mutex<Binds>,
     known: Mutex<Bounded<Since>>,
-    were_right: Mutex<Bounded<Since>>,
-    store: Option<Store>,
-    /// Whether the state could not be written the last time.
-    forgetful: AtomicBool,
+    were_right: Mutex<Bounded<Right>>,
+    looks: Looks,
+    memory: Memory,
     clock: Clock,
 }
 
@@ -151,19 +169,22 @@ impl Throttle {
         let now = throttle.clock.now().0;
         let mut altered = 0;
         for binds in failed {
-            match binds {
-                StoredBinds::Intact(it) => throttle.binds().remember(Key(it.account), it.exists, it.failures, it.last),
+            let (account, failures) = match binds {
+                StoredBinds::Intact(it) => (it.account, Failures::remembered(it.exists, it.failures, it.last, &it.passwords)),
                 StoredBinds::Altered(account) => {
                     altered += 1;
-                    throttle.binds().remember(Key(account), true, u32::MAX, now);
+                    (account, Failures::remembered(true, u32::MAX, now, &[]))
                 }
-            }
+            };
+            let pushed_out = throttle.binds().remember(Key(account), failures);
+            throttle.mark(pushed_out.map(Row::Account));
         }
         if altered > 0 {
             tracing::error!(altered, "failed binds in the state were not written by narrows: these accounts count as used up");
         }
         for (pair, last) in known {
-            locked(&throttle.known).insert(Key(pair), Since(last));
+            let pushed_out = locked(&throttle.known).insert(Key(pair), Since(last));
+            throttle.mark(pushed_out.map(Row::Source));
         }
         Ok(throttle)
     }
@@ -183,17 +204,15 @@ impl Throttle {
             binds: Mutex::default(),
             known: Mutex::new(Bounded::new(CAPACITY)),
             were_right: Mutex::new(Bounded::new(CAPACITY)),
-            store,
-            forgetful: AtomicBool::new(false),
+            looks: Looks::new(CAPACITY),
+            memory: Memory::new(store),
             clock,
         }
     }
 
     /// What is wrong with the memory, for operators.
     pub fn trouble(&self) -> Option<&'static str> {
-        self.forgetful
-            .load(Ordering::Relaxed)
-            .then_some("failed binds cannot be written to the state: new sources get no bind at a directory")
+        self.memory.is_forgetful().then_some("failed binds cannot be written to the state: new sources get no bind at a directory")
     }
 
     /// Whether a source logged in under this name lately.
@@ -223,79 +242,26 @@ impl Throttle {
         Ok(Guess { throttle: Arc::clone(self), counters, pair, source, name: name.to_owned(), wrong: false })
     }
 
-    /// Whether an account may be bound now; waits while binds that are under way could use up the rest.
-    pub(super) async fn may_bind(&self, bind: &Bind<'_>, limits: &Limits, deadline: Instant) -> Result<(), Withheld> {
-        let account = self.account(bind);
-        let secret = self.secret(&account, bind.password);
-        let was_right = self.was_right(&secret);
-        let known = self.is_known_at(&account, bind.source);
-        if self.forgetful.load(Ordering::Relaxed) {
-            self.try_to_write(&account).await;
-        }
-        loop {
-            let memory = !self.forgetful.load(Ordering::Relaxed);
-            let (share, share_of_strangers) = (limits.share(known, memory), limits.share(false, memory));
-            let asking = Asking { exists: bind.exists, was_right, secret, share, share_of_strangers };
-            let (leave, pushed_out) = self.binds().may_leave(account, asking, limits, self.clock.now().0);
-            if let Some(pushed_out) = pushed_out {
-                self.forget(&pushed_out).await;
+    /// Whether an account has another password than the one with this marker. `read` searches for it, at most once in a while for all
+    /// passwords of the account together.
+    pub(super) async fn has_moved<F: Future<Output = Option<PasswordMarker>>>(
+        &self,
+        who: (&str, &str),
+        from: &PasswordMarker,
+        read: F,
+    ) -> bool {
+        let account = self.hash(b"account", &[b"exists", who.0.as_bytes(), who.1.as_bytes()]);
+        let digest = |marker: &PasswordMarker| self.hash(b"marker", &[marker.0.as_bytes()]);
+        let seen = match self.looks.begin(account, self.clock.now().0) {
+            Seen::Marker(seen) => Some(seen),
+            Seen::Nothing => None,
+            Seen::NotLately => {
+                let seen = read.await.as_ref().map(digest);
+                self.looks.saw(account, seen);
+                seen
             }
-            match leave {
-                Leave::Granted => return Ok(()),
-                Leave::Locked => {
-                    if !known && !was_right {
-                        self.spend(&account, secret).await;
-                    }
-                    return Err(Withheld::Locked);
-                }
-                Leave::UsedUp(wait) => return Err(Withheld::UsedUp { wait, known }),
-                Leave::AfterOneEnded(ended) => {
-                    if timeout_at(deadline, ended).await.is_err() {
-                        return Err(Withheld::UsedUp { wait: 1, known });
-                    }
-                }
-            }
-        }
-    }
-
-    /// A bind that left came to nothing that counts.
-    pub(super) fn ended(&self, bind: &Bind<'_>) {
-        let account = self.account(bind);
-        self.binds().ended(&account);
-    }
-
-    /// The directory counted a wrong password. It is written down before anybody is told.
-    pub(super) async fn failed(&self, bind: &Bind<'_>) {
-        let account = self.account(bind);
-        let secret = self.secret(&account, bind.password);
-        locked(&self.were_right).remove(&secret);
-        self.spend(&account, secret).await;
-        self.binds().ended(&account);
-    }
-
-    /// The directory says that the account is locked, whatever the password. Strangers spend their share by it, as at a
-    /// name that nobody has; the owner, who may be right, does not.
-    pub(super) async fn locked_out(&self, bind: &Bind<'_>) {
-        let account = self.account(bind);
-        let secret = self.secret(&account, bind.password);
-        self.binds().locked(&account, self.clock.now().0);
-        if !self.is_known_at(&account, bind.source) && !self.was_right(&secret) {
-            self.spend(&account, secret).await;
-        }
-        self.binds().ended(&account);
-    }
-
-    /// The password is right.
-    pub(super) async fn succeeded(&self, bind: &Bind<'_>) {
-        let account = self.account(bind);
-        let now = self.clock.now().0;
-        locked(&self.were_right).insert(self.secret(&account, bind.password), Since(now));
-        let had = self.binds().succeeded(&account);
-        self.binds().ended(&account);
-        if had {
-            self.forget(&account).await;
-        }
-        self.know(self.hash(b"account and source", &[&account.0, &bind.source.bytes()])).await;
+        };
+        seen.is_some_and(|seen| seen != digest(from))
     }
 
     /// Drops what is over.
@@ -304,32 +270,28 @@ impl Throttle {
         locked(&self.comparisons).purge(limits, now);
         self.binds().purge(limits, now);
         locked(&self.known).retain(|since| since.0.saturating_add(KNOWN) > now);
-        locked(&self.were_right).retain(|since| since.0.saturating_add(WAS_RIGHT) > now);
-        if let Some(store) = &self.store {
-            let outcome = store.purge_shield(now.saturating_sub(limits.window), now.saturating_sub(KNOWN)).await;
-            self.written(outcome);
+        locked(&self.were_right).retain(|right| right.since.saturating_add(WAS_RIGHT) > now);
+        self.looks.purge(now);
+        if let Some(store) = self.memory.store()
+            && let Err(error) = store.purge_shield(now.saturating_sub(limits.window), now.saturating_sub(KNOWN)).await
+        {
+            tracing::warn!(error = %error, "what is over of the shield stays in the state");
         }
+        self.write().await;
     }
 
-    /// One more failure, written down.
-    async fn spend(&self, account: &Key, secret: Key) {
-        let failures = self.binds().failed(account, secret, self.clock.now().0);
-        if let Some(failures) = failures {
-            self.write(account, &failures).await;
-        }
-    }
-
-    async fn know(&self, pair: Key) {
+    /// Whether there is something to write down.
+    fn know(&self, pair: Key) -> bool {
         let now = self.clock.now().0;
-        let before = locked(&self.known).get(&pair).map(|since| since.0);
-        if before.is_some_and(|since| since.saturating_add(WRITTEN_AGAIN) > now) {
-            return;
+        let mut known = locked(&self.known);
+        if known.get(&pair).is_some_and(|since| since.0.saturating_add(WRITTEN_AGAIN) > now) {
+            return false;
         }
-        locked(&self.known).insert(pair, Since(now));
-        if let Some(store) = &self.store {
-            let outcome = store.keep_known_source(&pair.0, now).await;
-            self.written(outcome);
-        }
+        let pushed_out = known.insert(pair, Since(now));
+        drop(known);
+        self.mark(pushed_out.map(Row::Source));
+        self.memory.mark(Row::Source(pair));
+        true
     }
 
     fn is_known_at(&self, account: &Key, source: Source) -> bool {
@@ -341,46 +303,37 @@ impl Throttle {
         locked(&self.known).get(pair).is_some_and(|since| since.0.saturating_add(KNOWN) > now)
     }
 
-    fn was_right(&self, secret: &Key) -> bool {
-        let now = self.clock.now().0;
-        locked(&self.were_right).get(secret).is_some_and(|since| since.0.saturating_add(WAS_RIGHT) > now)
-    }
-
-    async fn try_to_write(&self, account: &Key) {
-        let failures = self.binds().get(account).cloned().unwrap_or_default();
-        if failures.failed > 0 { self.write(account, &failures).await } else { self.forget(account).await }
-    }
-
-    async fn write(&self, account: &Key, failures: &Failures) {
-        let Some(store) = &self.store else { return };
-        let binds = FailedBinds { account: account.0, exists: failures.exists, failures: failures.failed, last: failures.last };
-        let outcome = store.keep_failed_binds(&binds).await;
-        self.written(outcome);
-    }
-
-    async fn forget(&self, account: &Key) {
-        let Some(store) = &self.store else { return };
-        let outcome = store.forget_failed_binds(&account.0).await;
-        self.written(outcome);
-    }
-
-    fn written(&self, outcome: Result<(), StoreError>) {
-        let failed = outcome.is_err();
-        if let Err(error) = outcome {
-            tracing::error!(error = %error, "the shield cannot write to the state: new sources get no bind at a directory");
-        }
-        if self.forgetful.swap(failed, Ordering::Relaxed) && !failed {
-            tracing::info!("the shield can write to the state again");
+    fn mark(&self, row: Option<Row>) {
+        if let Some(row) = row {
+            self.memory.mark(row);
         }
     }
 
-    fn account(&self, bind: &Bind<'_>) -> Key {
-        let kind: &[u8] = if bind.exists { b"exists" } else { b"unknown" };
-        self.hash(b"account", &[kind, bind.provider.as_bytes(), bind.id.as_bytes()])
+    async fn write_account(&self, account: Key) {
+        self.memory.mark(Row::Account(account));
+        self.write().await;
     }
 
-    fn secret(&self, account: &Key, password: &SecretString) -> Key {
-        self.hash(b"password", &[&account.0, password.expose_secret().as_bytes()])
+    async fn write(&self) {
+        self.memory.write(|row| self.as_it_is(row)).await;
+    }
+
+    fn as_it_is(&self, row: Row) -> ShieldChange {
+        match row {
+            Row::Account(account) => {
+                let failures = self.binds().get(&account).cloned().unwrap_or_default();
+                let last = if failures.under_way > 0 { self.clock.now().0 } else { failures.last };
+                let (exists, passwords, failures) = (failures.exists, failures.passwords(), failures.expected());
+                match failures {
+                    0 => ShieldChange::Forgiven(account.0),
+                    _ => ShieldChange::Failed(FailedBinds { account: account.0, exists, failures, last, passwords }),
+                }
+            }
+            Row::Source(pair) => match locked(&self.known).get(&pair) {
+                Some(since) => ShieldChange::Known(pair.0, since.0),
+                None => ShieldChange::Strange(pair.0),
+            },
+        }
     }
 
     /// Every part with its length in front, so that no two lists read the same.
@@ -400,29 +353,6 @@ impl Throttle {
     }
 }
 
-/// One bind: for whom, with which password, for whose request.
-#[derive(Clone, Copy)]
-pub(super) struct Bind<'a> {
-    pub(super) provider: &'a str,
-    /// The stable id, or the folded name.
-    pub(super) id: &'a str,
-    /// Whether the id is one of the directory.
-    pub(super) exists: bool,
-    pub(super) password: &'a SecretString,
-    pub(super) source: Source,
-}
-
-/// Why a bind did not leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Withheld {
-    UsedUp {
-        wait: i64,
-        /// Whether it was asked for as a known source.
-        known: bool,
-    },
-    Locked,
-}
-
 impl Guess {
     /// It was wrong.
     pub(super) fn was_wrong(mut self) {
@@ -432,7 +362,9 @@ impl Guess {
     /// It was right: its source is known from now on.
     pub(super) async fn was_right(self) {
         let pair = self.throttle.hash(b"name and source", &[self.name.as_bytes(), &self.source.bytes()]);
-        self.throttle.know(pair).await;
+        if self.throttle.know(pair) {
+            self.throttle.write().await;
+        }
     }
 }
 
@@ -445,7 +377,7 @@ impl Drop for Guess {
 
 impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Throttle").field("forgetful", &self.forgetful).finish_non_exhaustive()
+        f.debug_struct("Throttle").field("trouble", &self.trouble()).finish_non_exhaustive()
     }
 }
 

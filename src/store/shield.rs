@@ -10,8 +10,11 @@ use super::{Store, StoreError};
 /// An HMAC that stands for an account, or for an account and a source.
 pub type ShieldKey = [u8; 32];
 
+/// A few bits of an HMAC that stands for a password at an account: enough to know it again, and too few to find it by.
+pub type ShortDigest = [u8; 3];
+
 /// Failed binds of one account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedBinds {
     /// Whose.
     pub account: ShieldKey,
@@ -21,10 +24,25 @@ pub struct FailedBinds {
     pub failures: u32,
     /// When the last one failed, in seconds since 1970.
     pub last: i64,
+    /// Which passwords.
+    pub passwords: Vec<ShortDigest>,
+}
+
+/// One row as it is to be from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShieldChange {
+    /// An account's failed binds, in the place of former ones.
+    Failed(FailedBinds),
+    /// An account without any.
+    Forgiven(ShieldKey),
+    /// A source that succeeded, and when.
+    Known(ShieldKey, i64),
+    /// A source that is not remembered any more.
+    Strange(ShieldKey),
 }
 
 /// A row of failed binds as it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredBinds {
     /// Written by narrows.
     Intact(FailedBinds),
@@ -35,44 +53,51 @@ pub enum StoredBinds {
 impl Store {
     /// Every account's failed binds. A row whose key is none belongs to nobody and is passed over.
     pub async fn failed_binds(&self) -> Result<Vec<StoredBinds>, StoreError> {
-        let rows = sqlx::query("SELECT account, known, failures, last, seal FROM failed_binds").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT account, known, failures, last, passwords, seal FROM failed_binds").fetch_all(&self.pool).await?;
         Ok(rows.iter().filter_map(|row| self.read_binds(row)).collect())
     }
 
     fn read_binds(&self, row: &SqliteRow) -> Option<StoredBinds> {
         let account: ShieldKey = row.try_get::<Vec<u8>, _>("account").ok()?.try_into().ok()?;
-        let read = || -> Result<(i64, i64, i64, Vec<u8>), sqlx::Error> {
-            Ok((row.try_get("known")?, row.try_get("failures")?, row.try_get("last")?, row.try_get("seal")?))
-        };
-        let Ok((known, failures, last, seal)) = read() else { return Some(StoredBinds::Altered(account)) };
-        let fields = [Field::Bytes(&account), Field::Number(known), Field::Number(failures), Field::Number(last)];
-        Some(match u32::try_from(failures) {
-            Ok(failures) if self.seals.binds.holds(&fields, &seal) => {
-                StoredBinds::Intact(FailedBinds { account, exists: known == 1, failures, last })
-            }
-            Ok(_) | Err(_) => StoredBinds::Altered(account),
-        })
+        Some(self.sealed_binds(account, row).map_or(StoredBinds::Altered(account), StoredBinds::Intact))
     }
 
-    /// Writes an account's failed binds in the place of former ones.
-    pub async fn keep_failed_binds(&self, binds: &FailedBinds) -> Result<(), StoreError> {
-        let (known, failures) = (i64::from(binds.exists), i64::from(binds.failures));
-        let fields = [Field::Bytes(&binds.account), Field::Number(known), Field::Number(failures), Field::Number(binds.last)];
-        sqlx::query("INSERT OR REPLACE INTO failed_binds (account, known, failures, last, seal) VALUES (?, ?, ?, ?, ?)")
-            .bind(binds.account.as_slice())
-            .bind(known)
-            .bind(failures)
-            .bind(binds.last)
-            .bind(self.seals.binds.of(&fields))
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    fn sealed_binds(&self, account: ShieldKey, row: &SqliteRow) -> Option<FailedBinds> {
+        let (known, failures): (i64, i64) = (row.try_get("known").ok()?, row.try_get("failures").ok()?);
+        let (last, passwords): (i64, Vec<u8>) = (row.try_get("last").ok()?, row.try_get("passwords").ok()?);
+        let seal: Vec<u8> = row.try_get("seal").ok()?;
+        let (digests, rest) = passwords.as_chunks();
+        let binds = FailedBinds { account, exists: known == 1, failures: u32::try_from(failures).ok()?, last, passwords: digests.to_vec() };
+        (rest.is_empty() && self.seals.binds.holds(&fields(&binds, &passwords), &seal)).then_some(binds)
     }
 
-    /// Forgets an account's failed binds.
-    pub async fn forget_failed_binds(&self, account: &ShieldKey) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM failed_binds WHERE account = ?").bind(account.as_slice()).execute(&self.pool).await?;
-        Ok(())
+    /// Writes all of these, or none.
+    pub async fn write_shield(&self, changes: &[ShieldChange]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for change in changes {
+            let query = match change {
+                ShieldChange::Failed(binds) => {
+                    let passwords = binds.passwords.as_flattened();
+                    sqlx::query(
+                        "INSERT OR REPLACE INTO failed_binds (account, known, failures, last, passwords, seal) VALUES (?, ?, ?, ?, ?, ?)",
+                    )
+                    .bind(binds.account.as_slice())
+                    .bind(i64::from(binds.exists))
+                    .bind(i64::from(binds.failures))
+                    .bind(binds.last)
+                    .bind(passwords)
+                    .bind(self.seals.binds.of(&fields(binds, passwords)))
+                }
+                ShieldChange::Forgiven(account) => sqlx::query("DELETE FROM failed_binds WHERE account = ?").bind(account.as_slice()),
+                ShieldChange::Known(pair, last) => sqlx::query("INSERT OR REPLACE INTO known_sources (pair, last, seal) VALUES (?, ?, ?)")
+                    .bind(pair.as_slice())
+                    .bind(last)
+                    .bind(self.seals.sources.of(&[Field::Bytes(pair), Field::Number(*last)])),
+                ShieldChange::Strange(pair) => sqlx::query("DELETE FROM known_sources WHERE pair = ?").bind(pair.as_slice()),
+            };
+            query.execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Every known source and when it succeeded last. One that was written by hand is none.
@@ -86,21 +111,20 @@ impl Store {
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    /// Notes that a source succeeded.
-    pub async fn keep_known_source(&self, pair: &ShieldKey, last: i64) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR REPLACE INTO known_sources (pair, last, seal) VALUES (?, ?, ?)")
-            .bind(pair.as_slice())
-            .bind(last)
-            .bind(self.seals.sources.of(&[Field::Bytes(pair), Field::Number(last)]))
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Forgets failures and sources whose last time lies before these.
     pub async fn purge_shield(&self, failed: i64, known: i64) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM failed_binds WHERE last < ?").bind(failed).execute(&self.pool).await?;
         sqlx::query("DELETE FROM known_sources WHERE last < ?").bind(known).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// What is sealed of a row. One without passwords is sealed as it was before there were any.
+fn fields<'a>(binds: &'a FailedBinds, passwords: &'a [u8]) -> Vec<Field<'a>> {
+    let (known, failures) = (i64::from(binds.exists), i64::from(binds.failures));
+    let mut fields = vec![Field::Bytes(&binds.account), Field::Number(known), Field::Number(failures), Field::Number(binds.last)];
+    if !passwords.is_empty() {
+        fields.push(Field::Bytes(passwords));
+    }
+    fields
 }

@@ -58,8 +58,9 @@ impl Authenticator {
         });
         let no_randomness = |_| file.error(Place::default(), "the operating system gives no random numbers");
         let memory = Arc::new(Memory::new(cache.max_verified.value, clock));
+        let limits = Limits::of(limits, cache);
         let cache = Arc::new(CredentialCache::new(cache).map_err(no_randomness)?);
-        Ok((Self { asked, cache, memory, throttle, limits: Limits::of(limits) }, findings))
+        Ok((Self { asked, cache, memory, throttle, limits }, findings))
     }
 }
 

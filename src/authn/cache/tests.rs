@@ -119,7 +119,7 @@ async fn only_what_is_about_the_pair_is_remembered() {
         (|| Ok(failure(Some(Rejection::MustChange))), 2, "must_change false"),
         (|| Ok(failure(Some(Rejection::Grace))), 2, "grace false"),
         (|| Ok(failure(Some(Rejection::Restricted))), 2, "restricted false"),
-        (|| Ok(failure(Some(Rejection::Ambiguous))), 2, "ambiguous false"),
+        (|| Ok(failure(Some(Rejection::Ambiguous))), 1, "ambiguous true"),
         (|| Ok(failure(Some(Rejection::Source))), 2, "source false"),
         (outage, 2, "unavailable"),
     ] {

@@ -1,4 +1,4 @@
-//! Room for password comparisons: as many at a time as there are cores, and a short queue.
+//! Room for password comparisons: as many at a time as there are cores, and a short queue in which sources take turns.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::cores::Cores;
 use super::scratch::{Scratch, Shelf};
 use crate::authn::throttle::Source;
 
@@ -22,9 +23,7 @@ const SOURCES: usize = 1024;
 /// of them, unbounded, would be an outage.
 #[derive(Debug)]
 pub(in crate::authn) struct HashPool {
-    cores: Arc<Semaphore>,
-    /// Those that run and those that wait.
-    places: Arc<Semaphore>,
+    cores: Cores,
     /// Each source's way into the queue, while somebody is on it.
     turns: Mutex<HashMap<Source, Arc<Semaphore>>>,
     shelf: Arc<Shelf>,
@@ -54,8 +53,7 @@ impl HashPool {
     }
 
     pub(super) fn sized(cores: usize, queue: usize) -> Self {
-        let (places, cores) = (Arc::new(Semaphore::new(cores + queue)), Arc::new(Semaphore::new(cores)));
-        Self { cores, places, turns: Mutex::default(), shelf: Arc::default() }
+        Self { cores: Cores::new(cores, queue), turns: Mutex::default(), shelf: Arc::default() }
     }
 
     /// Runs the work on a thread of its own. The work keeps its core until it ends, also when nobody waits any more.
@@ -71,10 +69,9 @@ impl HashPool {
             Ok(Err(_)) => return Err(PoolError::Failed),
             Err(_) => return Err(PoolError::Deadline),
         };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(PoolError::Full) };
-        let core = match timeout_at(deadline, Arc::clone(&self.cores).acquire_owned()).await {
-            Ok(Ok(core)) => core,
-            Ok(Err(_)) => return Err(PoolError::Failed),
+        let core = match timeout_at(deadline, self.cores.take(source)).await {
+            Ok(Some(core)) => core,
+            Ok(None) => return Err(PoolError::Full),
             Err(_) => return Err(PoolError::Deadline),
         };
         let unused = Arc::clone(&self.shelf);
@@ -82,7 +79,7 @@ impl HashPool {
             let mut scratch = unused.take();
             let result = work(&mut scratch);
             unused.put_back(scratch);
-            drop((core, place, turn));
+            drop((core, turn));
             result
         });
         match timeout_at(deadline, working).await {

@@ -38,8 +38,26 @@ struct Idle {
 pub(super) enum Unbound {
     /// Nothing of it left: another server may be asked.
     Unsent(Trouble),
+    /// Nothing of it left, and no time is left either.
+    NoTurn(Trouble),
     /// It may have reached the directory and count there, so it is not sent again.
     Sent(Trouble),
+}
+
+impl Unbound {
+    /// Whether the directory may have counted it, or may yet. An answer with a code that is no verdict says that it did not.
+    pub(super) const fn may_count(&self) -> bool {
+        match self {
+            Self::Unsent(_) | Self::NoTurn(_) => false,
+            Self::Sent(trouble) => trouble.code.is_none(),
+        }
+    }
+
+    pub(super) fn trouble(self) -> Trouble {
+        match self {
+            Self::Unsent(trouble) | Self::NoTurn(trouble) | Self::Sent(trouble) => trouble,
+        }
+    }
 }
 
 impl BindPool {
@@ -51,7 +69,7 @@ impl BindPool {
     /// Binds once.
     pub(super) async fn bind(&self, link: &Link, dn: &str, password: &SecretString, deadline: Instant) -> Result<Proof, Unbound> {
         let turn = timeout_at(deadline, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(Unbound::Sent(Trouble::new("bind", "every connection for binds is busy"))) };
+        let Ok(Ok(_turn)) = turn else { return Err(Unbound::NoTurn(Trouble::new("bind", "every connection for binds is busy"))) };
         let (mut connection, binds) = match self.take() {
             Some(idle) => (idle.connection, idle.binds),
             None => (Connection::open(link, deadline).await.map_err(Unbound::Unsent)?, 0),

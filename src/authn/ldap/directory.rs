@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answer::Proof;
+use super::bind_pool::Unbound;
 use super::connection::Search;
 use super::dn::Dn;
 use super::dn_template::DnValue;
@@ -60,7 +61,14 @@ impl Directory {
             Login::Search => self.found_and_bound(username, password, attempt, &session).await?,
             Login::At { dn: bound, name } | Login::As { principal: bound, name } => {
                 let id = typed::counted(name);
-                let refused = self.proven(&session, &Account { id: &id, marker: None }, bound, password, attempt).await?;
+                let account = Account { id: &id, marker: None };
+                // Where a search comes first, it has been answered.
+                if attempt.is_unanswered(&account)
+                    && let Some((base, _)) = self.bases.first()
+                {
+                    session.answers(base).await?;
+                }
+                let refused = self.proven(&session, &account, bound, password, attempt).await?;
                 match refused {
                     Some(refused) => ControlFlow::Break(refused),
                     None => self.bound_and_found(&login, username, &session).await?,
@@ -199,17 +207,19 @@ impl Directory {
         match attempt.may_bind(account).await {
             Ok(()) => {}
             Err(Throttled::LockedOut) => return Ok(Some(Verdict::Rejected(Rejection::LockedOut))),
-            Err(throttled @ Throttled::UsedUp { .. }) => return Ok(Some(Verdict::Throttled(throttled))),
+            Err(throttled @ (Throttled::UsedUp { .. } | Throttled::Unsure { .. })) => return Ok(Some(Verdict::Throttled(throttled))),
         }
         let proof = session.bind(dn, password).await;
         let bound = match &proof {
             Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => Bound::Wrong,
             Ok(Proof::Refused { rejection: Rejection::LockedOut, .. }) => Bound::LockedOut,
-            Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) | Err(_) => Bound::Unknown,
+            Ok(Proof::Refused { rejection: Rejection::Restricted, .. }) => Bound::Restricted,
+            Err(unbound) if unbound.may_count() => Bound::Unanswered,
+            Err(_) => Bound::Unknown,
             Ok(Proof::Proven { .. } | Proof::Refused { .. }) => Bound::Proven,
         };
         attempt.bound(account, bound).await;
-        Ok(self.refusal(&proof?).map(Verdict::Rejected))
+        Ok(self.refusal(&proof.map_err(Unbound::trouble)?).map(Verdict::Rejected))
     }
 
     /// Why a bind lets nobody in; `None` where it is good enough.

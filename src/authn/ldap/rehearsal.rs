@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::advice::failed;
 use super::answer::Proof;
+use super::bind_pool::Unbound;
 use super::directory::{Found, Login};
 use super::entry::Entry;
 use super::groups::{Memberships, Way};
@@ -167,7 +168,7 @@ impl Directory {
             return Ok(None);
         };
         let started = Instant::now();
-        let proof = noted(session.bind(dn, password).await, "bind", started, steps)?;
+        let proof = noted(session.bind(dn, password).await.map_err(Unbound::trouble), "bind", started, steps)?;
         let refused = self.refusal(&proof);
         let step = match (&proof, refused) {
             (Proof::Proven { expires_in: Some(seconds) }, _) => {

@@ -203,7 +203,7 @@ impl Server {
             Err(Unbound::Unsent(trouble)) if Instant::now() < deadline => self.down(trouble.clone()),
             Err(Unbound::Unsent(trouble)) => self.failed(trouble),
             Err(Unbound::Sent(trouble)) if trouble.is_of_the_server() || trouble.is_late() => self.failed(trouble),
-            Err(Unbound::Sent(_)) => {}
+            Err(Unbound::Sent(_) | Unbound::NoTurn(_)) => {}
         }
         bound
     }

@@ -12,6 +12,7 @@ use super::connection::Search;
 use super::entry::Entry;
 use super::server::Server;
 use super::servers::Servers;
+use super::template::Filter;
 use super::trouble::Trouble;
 
 /// Whom a request asks, until its deadline. It stays at one server while that one works: another may not know yet what this
@@ -47,16 +48,21 @@ impl<'a> Session<'a> {
 
     /// Binds on a connection of its own, as a bind changes who the searches of a connection run as. Never twice, unless
     /// nothing of it left: every wrong password counts at the directory.
-    pub(super) async fn bind(&self, dn: &str, password: &SecretString) -> Result<Proof, Trouble> {
+    pub(super) async fn bind(&self, dn: &str, password: &SecretString) -> Result<Proof, Unbound> {
         let server = self.server.load_full();
         match server.bind(dn, password, self.deadline).await {
-            Ok(proof) => Ok(proof),
-            Err(Unbound::Sent(trouble)) => Err(trouble),
             Err(Unbound::Unsent(trouble)) => {
-                let Ok(other) = self.moved(&server).await else { return Err(trouble) };
-                other.bind(dn, password, self.deadline).await.map_err(|(Unbound::Sent(trouble) | Unbound::Unsent(trouble))| trouble)
+                let Ok(other) = self.moved(&server).await else { return Err(Unbound::Unsent(trouble)) };
+                other.bind(dn, password, self.deadline).await
             }
+            outcome => outcome,
         }
+    }
+
+    /// Nothing, once the server has answered something.
+    pub(super) async fn answers(&self, base: &str) -> Result<(), Trouble> {
+        let search = Search { base, scope: ldap3::Scope::Base, filter: &Filter::any(), attributes: &["1.1"], at_most: None };
+        self.search(&search).await.map(drop)
     }
 
     /// To another server, or to a fresh connection where there is no other.

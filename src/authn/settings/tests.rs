@@ -115,6 +115,9 @@ fn caches_have_room_and_the_floor_leaves_time() {
 fn the_shield_counts_something() {
     check("throttle: {failures: 5, window: 1h, comparisons_per_source: 1, comparisons_window: 1h, replicas: 2}", "");
     check("throttle: {failures: 0}", "1:22: `failures` is 0");
+    let nothing_kept = "1:22: with one failed bind for each account nothing is kept for those who logged in before";
+    check("throttle: {failures: 1}", nothing_kept);
+    check("throttle: {failures: 2, replicas: 2}", nothing_kept);
     check("throttle: {comparisons_per_source: 0}", "1:36: `comparisons_per_source` is 0");
     check("throttle: {replicas: 0}", "1:22: `replicas` is 0");
     check("throttle: {window: 59s}", "1:20: `window` is not between 1m and 30d");

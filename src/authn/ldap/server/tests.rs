@@ -45,6 +45,7 @@ async fn bind(server: &Server, password: &str) -> String {
         Ok(Proof::Refused { rejection: Rejection::WrongPassword, .. }) => "wrong".to_owned(),
         Ok(Proof::Refused { rejection, .. }) => rejection.as_str().to_owned(),
         Err(Unbound::Sent(trouble)) => format!("sent: {trouble}"),
+        Err(Unbound::NoTurn(trouble)) => format!("no turn: {trouble}"),
         Err(Unbound::Unsent(trouble)) => format!("unsent: {trouble}"),
     }
 }
@@ -114,7 +115,7 @@ async fn waiting_for_a_connection_to_bind_on_ends_with_the_request() {
     let short = Instant::now() + Duration::from_millis(200);
     let (first, second) = tokio::join!(bind(&server, "secret"), server.bind("uid=b", &password, short));
     assert_eq!(first, "proven");
-    assert!(matches!(second, Err(Unbound::Sent(trouble)) if trouble.reason.contains("busy")));
+    assert!(matches!(second, Err(Unbound::NoTurn(trouble)) if trouble.reason.contains("busy")));
     assert_eq!(fake.count(|seen| &seen.binds), 1);
 }
 

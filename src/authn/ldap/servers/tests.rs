@@ -1,5 +1,6 @@
 //! Which server is asked when some do not answer, and what DNS says of them.
 
+use super::super::bind_pool::Unbound;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
@@ -33,7 +34,7 @@ async fn log_in(servers: &Arc<Servers>, deadline: Instant) -> Result<Proof, Trou
     let filter = Filter::any();
     let search = Search { base: "dc=x", scope: Scope::Subtree, filter: &filter, attributes: &["uid"], at_most: None };
     session.search(&search).await?;
-    let proof = session.bind("uid=alice", &SecretString::from("secret".to_owned())).await?;
+    let proof = session.bind("uid=alice", &SecretString::from("secret".to_owned())).await.map_err(Unbound::trouble)?;
     session.search(&search).await?;
     Ok(proof)
 }
