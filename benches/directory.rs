@@ -226,11 +226,11 @@ impl Slapd {
         let shown = folder.display();
         let configuration = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n\
-             modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\n\
              TLSCACertificateFile {shown}/ca.pem\nTLSCertificateFile {shown}/server.pem\nTLSCertificateKeyFile {shown}/server.key\n\
              database mdb\nsuffix \"{SUFFIX}\"\nrootdn \"cn=admin,{SUFFIX}\"\ndirectory {shown}/db\nmaxsize 67108864\n\
              index objectClass,uid,member,entryUUID eq\n\
-             access to attrs=userPassword by anonymous auth by * none\naccess to * by * read\n"
+             access to attrs=userPassword by anonymous auth by * none\naccess to * by * read\noverlay ppolicy\n"
         );
         fs::write(folder.join("slapd.conf"), configuration)?;
         fs::write(folder.join("seed.ldif"), seed()?)?;
@@ -270,7 +270,7 @@ fn seed() -> Result<String> {
     for number in 0..PEOPLE {
         let name = format!("user{number:03}");
         write!(ldif, "dn: uid={name},ou=people,{SUFFIX}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\n")?;
-        write!(ldif, "userPassword: secret\n\n")?;
+        write!(ldif, "userPassword: secret\npwdChangedTime: 20240101000000Z\n\n")?;
     }
     for group in 0..20 {
         let name = if group == 0 { "registry-payments".to_owned() } else { format!("group{group}") };

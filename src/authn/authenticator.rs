@@ -164,7 +164,24 @@ impl Authenticator {
     /// Whether somebody who was verified earlier, by a password or an identity token, may be served from this address.
     /// Asks nobody; has to stand before every use.
     pub fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
+        if let Some(file) = self.holder(identity) {
+            tracing::error!(provider = %identity.provider, %file, "an entry bears a name that is a users file's; it is not let in");
+            return Err(Rejection::Ambiguous);
+        }
         self.provider(&identity.provider).ok_or(Rejection::Disabled)?.admits(identity, source)
+    }
+
+    /// The users file whose name an identity of another provider bears: to the rules of their realm both would be one, and who
+    /// types a mail address or `CORP\\` in front comes past the file's `names`.
+    fn holder(&self, identity: &Identity) -> Option<&str> {
+        let own = self.asked.iter().find(|asked| asked.names.provider == identity.provider)?;
+        let is_file = |asked: &Asked| matches!(asked.provider, Provider::File(_));
+        if is_file(own) {
+            return None;
+        }
+        let holds =
+            |asked: &&Arc<Asked>| is_file(asked) && asked.names.realm == identity.realm && asked.patterns.matches(&identity.username);
+        self.asked.iter().find(holds).map(|asked| &*asked.names.provider)
     }
 
     /// How somebody who was verified earlier stands now. A stable id of a provider that is gone, or became another one,

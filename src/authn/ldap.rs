@@ -54,6 +54,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use lockout::NAME as LOCK_OUT;
 pub use settings::{BindMode, GroupStrategy, LdapSettings, Preset};
 
 use self::dn::Dn;
@@ -191,6 +192,11 @@ impl Directory {
             return Ok(None);
         }
         self.answered(self.found(username, circumstances.deadline).await)
+    }
+
+    /// Whether two names are one here.
+    pub fn is_same_name(&self, one: &str, other: &str) -> bool {
+        self.names.fold(one) == self.names.fold(other)
     }
 
     /// Whether there is a place to look for a group of this name: a plain name needs `groups.bases`.

@@ -28,12 +28,11 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file is missing, unreadable, not a regular file, not UTF-8, or over 64 KiB.
-    #[error("cannot read the secret in `{}`", path.display())]
+    #[error("cannot read the secret in `{}`: {cause}", path.display())]
     File {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
-        #[source]
+        /// What the system said, or what is wrong with its bytes.
         cause: std::io::Error,
     },
     /// The file holds nothing.
@@ -54,6 +53,9 @@ impl SecretSource {
                 let bytes = read_whole(&path, MAX_BYTES).map_err(failed)?;
                 // The error would hold the bytes.
                 let mut text = String::from_utf8(bytes).map_err(|_| failed(std::io::Error::other("it is not UTF-8 text")))?;
+                if text.starts_with('\u{feff}') {
+                    return Err(failed(std::io::Error::other("it begins with a byte order mark: save it as UTF-8 without one")));
+                }
                 let content = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
                 text.truncate(content);
                 if text.is_empty() {
@@ -162,14 +164,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let load = |name: &str| SecretSource::File(name.into()).load(folder.path());
         let refused = |name: &str| {
-            let error = load(name).unwrap_err();
-            std::error::Error::source(&error).unwrap().to_string()
+            let SecretError::File { cause, .. } = load(name).unwrap_err() else { panic!("{name} is refused as a file") };
+            cause.to_string()
         };
         std::fs::write(folder.path().join("good"), "hunter2\r\n").unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&load("good").unwrap()), "hunter2");
         std::fs::write(folder.path().join("bytes"), b"hunter2\xff").unwrap();
         assert_eq!(refused("bytes"), "it is not UTF-8 text");
         assert!(!format!("{:?}", load("bytes")).contains("hunter2"));
+        std::fs::write(folder.path().join("marked"), b"\xef\xbb\xbfhunter2").unwrap();
+        assert!(refused("marked").contains("byte order mark"));
         std::fs::write(folder.path().join("long"), "x".repeat(65 * 1024)).unwrap();
         assert_eq!(refused("long"), "it is larger than 64 KiB");
         assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());

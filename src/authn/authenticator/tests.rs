@@ -298,3 +298,43 @@ async fn what_was_made_anew_remembers_no_success() {
     assert!(verify(&former, "alice", "right", Freshness::CacheAllowed).await.is_ok());
     assert!(matches!(verify(&next, "alice", "right", Freshness::CacheAllowed).await, Err(Denied::Unavailable(_))));
 }
+
+#[test]
+fn nobody_of_a_directory_bears_a_name_of_a_users_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = bcrypt::hash("right", 4).unwrap();
+    std::fs::write(folder.path().join("robots.yaml"), format!("users:\n  - {{name: breakglass, password: \"{hash}\"}}\n")).unwrap();
+    let configuration = "\
+providers:
+  - name: staff
+    realm: corp
+    ldap:
+      servers: [\"ldap://127.0.0.1:1\"]
+      allow_plaintext: true
+      service_account: anonymous
+      user: {bases: dc=x}
+  - {name: robots, realm: corp, ignore_case: true, names: [breakglass, robot-*], file: {path: robots.yaml}}
+";
+    let authenticator = try_build(folder.path(), configuration).unwrap();
+    let identity = |username: &str| Identity {
+        realm: "corp".into(),
+        provider: "staff".into(),
+        id: username.to_owned(),
+        username: username.to_owned(),
+        groups: Vec::new(),
+        kind: crate::authn::identity::Kind::Person,
+        method: crate::authn::identity::Method::Password,
+        proven: Timestamp(0),
+        marker: None,
+        claims: crate::authn::identity::IdentityClaims::new(),
+        second_factor: crate::authn::identity::SecondFactor::Unknown,
+    };
+    for (username, expected) in [
+        ("alice", Ok(())),
+        ("breakglass", Err(Rejection::Ambiguous)),
+        ("BreakGlass", Err(Rejection::Ambiguous)),
+        ("robot-x", Err(Rejection::Ambiguous)),
+    ] {
+        assert_eq!(authenticator.admits(&identity(username), None), expected, "{username}");
+    }
+}

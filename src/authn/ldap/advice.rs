@@ -7,7 +7,10 @@ use crate::authn::rehearsal::{Outcome, Step};
 
 /// The step that failed, with what to do.
 pub(super) fn failed(name: impl Into<String>, trouble: &Trouble, since: Instant) -> Step {
-    let step = Step::new(name, Outcome::Failed, &trouble.reason).took(since.elapsed());
+    // A DN that is not there, and who was refused, are the configuration's fault; asking again helps nobody.
+    let refused = trouble.operation == "service account" && trouble.reason.contains("refuses it");
+    let outcome = if refused || matches!(trouble.code, Some(32 | 49)) { Outcome::Wrong } else { Outcome::Failed };
+    let step = Step::new(name, outcome, &trouble.reason).took(since.elapsed());
     match advice(trouble) {
         Some(advice) => step.advice(advice),
         None => step,
@@ -36,7 +39,7 @@ fn advice(trouble: &Trouble) -> Option<&'static str> {
         ("discovery", _) => Some("correct `discovery.domain`, or name the directory in `servers`"),
         ("tls", _) if trouble.is_late() => Some("does this port speak TLS? ldaps:// is 636, StartTLS 389; `timeouts.tls` is the limit"),
         ("service account", _) => {
-            Some("correct `service_account` or its password's file; the account may also be disabled, locked or expired")
+            Some("correct the DN of `service_account` or its password's file; the account may also be disabled, locked or expired")
         }
         ("bind", _) if trouble.is_late() => Some("`timeouts.bind` is the limit"),
         ("search" | "groups", _) if trouble.is_late() => {

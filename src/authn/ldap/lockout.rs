@@ -15,7 +15,8 @@ use super::trouble::Trouble;
 use crate::authn::rehearsal::{BindBudget, Outcome, Step};
 use crate::source::Period;
 
-const NAME: &str = "lock-out";
+/// What the step is called.
+pub const NAME: &str = "lock-out";
 /// `LDAP_CAP_ACTIVE_DIRECTORY_OID` ([MS-ADTS] §3.1.1.3.4.3.1).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 /// Policies of one directory that are looked at.

@@ -61,10 +61,14 @@ impl Directory {
                 return false;
             }
         };
-        let mut one = false;
+        let (mut one, before) = (false, steps.len());
         for server in &servers {
             let named = |step: &str| if servers.len() == 1 { step.to_owned() } else { format!("{step} {}", server.link().endpoint) };
             one |= self.probed_server(server, named, steps, patience).await;
+        }
+        // While another answers, logins go on.
+        for step in steps.iter_mut().skip(before).filter(|step| one && step.outcome == Outcome::Failed) {
+            step.outcome = Outcome::Warning;
         }
         one
     }
@@ -144,6 +148,11 @@ impl Directory {
         let nobody =
             ("nobody has this attribute, or the service account may not read it", "let the service account read it, or correct `user.id`");
         self.probed_some(&format!("id {}", self.id.name()), &with(self.id.name()), nobody, session, steps).await;
+        let nameless = (
+            "nobody has this attribute, or the service account may not read it",
+            "let the service account read it, or correct `user.username`",
+        );
+        self.probed_some(&format!("username {}", self.username), &with(&self.username), nameless, session, steps).await;
         if self.groups.strategy() != GroupStrategy::Memberof {
             return Some(person);
         }

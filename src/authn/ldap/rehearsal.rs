@@ -247,7 +247,9 @@ fn bind_advice(rejection: Rejection) -> &'static str {
         Rejection::Disabled => "enable the account, where that is what you want",
         Rejection::Locked => "unlock the account in the directory",
         Rejection::Expired => "change the password, or extend the account",
-        Rejection::MustChange => "change the password first, or write `accounts: {must_change: allow}`",
+        Rejection::MustChange => {
+            "change the password first; `accounts: {must_change: allow}` lets in where the directory accepts the bind, which Active Directory does not"
+        }
         Rejection::Grace => "change the password; `accounts: {grace: allow}` would let in, and each bind uses up one of the last logins",
         Rejection::Restricted => "the directory lets the account in at other hours, or from other computers",
         Rejection::Ambiguous | Rejection::Source => "look at the other steps",

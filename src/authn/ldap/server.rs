@@ -283,7 +283,7 @@ impl Server {
         let was = self.condition.borrow().state.clone();
         match (&was, &state) {
             (State::Fresh | State::Up, State::Down(trouble)) => {
-                tracing::warn!(%provider, %server, reason = %trouble, "a server does not answer; it is tried in the background");
+                tracing::warn!(%provider, %server, reason = %trouble, "a server cannot be asked; it is tried in the background");
             }
             (State::Down(_), State::Up) => tracing::info!(%provider, %server, "a server answers again"),
             (State::Down(_), State::Down(_)) | (_, State::Fresh) | (State::Fresh | State::Up, State::Up) => {}

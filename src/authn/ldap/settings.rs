@@ -201,7 +201,7 @@ pub enum SearchScope {
 pub struct GroupSettings {
     /// How they are found. Default: the preset's.
     pub strategy: Option<Located<GroupStrategy>>,
-    /// Where groups live; groups elsewhere neither count nor lead to others. Only `memberof` and `none` go without. Default:
+    /// Where groups live; groups elsewhere do not count. Only `memberof` and `none` go without. Default:
     /// anywhere.
     pub bases: Option<OneOrMany>,
     /// The attribute of a group that names its members, for `strategy: member`. Default `member`.

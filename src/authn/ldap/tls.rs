@@ -38,7 +38,7 @@ pub(super) enum TlsError {
         cause: String,
     },
     /// There is not one certificate.
-    #[error("{0} holds no certificate that can be trusted")]
+    #[error("{0} holds no certificate that can be trusted; a file in DER becomes PEM by `openssl x509 -inform der -in FILE -out ca.pem`")]
     Empty(String),
     /// The name is no name.
     #[error("`{0}` is not a name that a certificate can bear")]

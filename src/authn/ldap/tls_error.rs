@@ -12,7 +12,7 @@ pub(super) fn explain(error: &Error) -> String {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return of_rustls(tls);
     }
-    let ended = matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+    let ended = matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
     format!("{error}{}", if ended { " (does this port speak TLS? ldaps:// is 636, StartTLS 389)" } else { "" })
 }
 

@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use super::report::{self, Report};
 use crate::authn::authenticator::{Authenticator, ProviderReport};
+use crate::authn::ldap::LOCK_OUT;
 use crate::authn::provider::Provider;
 use crate::authn::rehearsal::{BindBudget, Outcome, Step};
 use crate::authn::verdict::{Circumstances, Unavailable};
 use crate::authz::{Named, Rulebook};
 use crate::config::Config;
-use crate::source::{Diagnostic, Severity};
+use crate::source::{Diagnostic, Diagnostics, Severity};
 
 /// Asks each provider; then looks for what the rules name at those that answered.
 pub(super) async fn ask(config: &Config, authenticator: &Authenticator, rulebook: &Rulebook, report: &mut Report) {
@@ -69,7 +70,8 @@ impl Asked<'_> {
         };
         let mut good = true;
         for step in steps {
-            good &= step.outcome != Outcome::Failed;
+            // A policy that clashes keeps nobody from being found.
+            good &= !matches!(step.outcome, Outcome::Failed | Outcome::Wrong) || step.name == LOCK_OUT;
             report.steps.push(report::Asked { provider: named.name.to_string(), step });
         }
         good
@@ -102,8 +104,13 @@ impl Asked<'_> {
                 return;
             }
             match self.knows(provider, kind, name).await {
-                Ok(true) => return,
-                Ok(false) => {}
+                Ok(Known::Not) => {}
+                Ok(Known::Same) => return,
+                Ok(Known::As(theirs)) => {
+                    let message = format!("a rule names the user `{name}` of realm `{realm}`, whose name in the directory is `{theirs}`");
+                    report.found(unmatched(rules, message, &format!("write `{theirs}`: rules compare with that name alone")));
+                    return;
+                }
                 Err(unavailable) => {
                     let step = Step::new(format!("{} {name}", kind.as_str()), Outcome::Failed, unavailable.reason);
                     report.steps.push(report::Asked { provider: unavailable.provider, step });
@@ -111,27 +118,42 @@ impl Asked<'_> {
                 }
             }
         }
-        report.found(
-            Diagnostic {
-                severity: Severity::Warning,
-                file: rules.to_owned(),
-                place: None,
-                message: format!("realm `{realm}` has no {} `{name}`, which a rule names", kind.as_str()),
-                hint: Some("correct its spelling, or remove it from the rule: it matches nobody".to_owned()),
-                line: None,
-            }
-            .into(),
-        );
+        let message = format!("realm `{realm}` has no {} `{name}`, which a rule names", kind.as_str());
+        let hint = match kind {
+            Kind::Group => "correct its spelling, or remove it from the rule: it matches nobody. Is it outside of `groups.bases`?",
+            Kind::User => "correct its spelling, or remove it from the rule: it matches nobody",
+        };
+        report.found(unmatched(rules, message, hint));
     }
 
-    async fn knows(&self, named: &ProviderReport, kind: Kind, name: &str) -> Result<bool, Unavailable> {
+    async fn knows(&self, named: &ProviderReport, kind: Kind, name: &str) -> Result<Known, Unavailable> {
         let around = self.circumstances();
-        match (self.authenticator.provider(&named.name), kind) {
-            (Some(Provider::Ldap(directory)), Kind::Group) => directory.find_group(name, &around).await,
-            (Some(Provider::Ldap(directory)), Kind::User) => Ok(directory.find_user(name, &around).await?.is_some()),
-            (Some(Provider::File(users)), Kind::Group) => Ok(users.has_group(name)),
-            (Some(Provider::File(users)), Kind::User) => Ok(users.has_user(name)),
-            (None, Kind::Group | Kind::User) => Ok(false),
-        }
+        let found = match (self.authenticator.provider(&named.name), kind) {
+            (Some(Provider::Ldap(directory)), Kind::Group) => directory.find_group(name, &around).await?,
+            (Some(Provider::Ldap(directory)), Kind::User) => {
+                return Ok(match directory.find_user(name, &around).await? {
+                    None => Known::Not,
+                    Some(identity) if directory.is_same_name(&identity.username, name) => Known::Same,
+                    Some(identity) => Known::As(identity.username),
+                });
+            }
+            (Some(Provider::File(users)), Kind::Group) => users.has_group(name),
+            (Some(Provider::File(users)), Kind::User) => users.has_user(name),
+            (None, Kind::Group | Kind::User) => false,
+        };
+        Ok(if found { Known::Same } else { Known::Not })
     }
+}
+
+/// Whether a provider knows what a rule names.
+enum Known {
+    Not,
+    Same,
+    /// Somebody of another name answers to it.
+    As(String),
+}
+
+fn unmatched(rules: &Path, message: String, hint: &str) -> Diagnostics {
+    let hint = Some(hint.to_owned());
+    Diagnostic { severity: Severity::Warning, file: rules.to_owned(), place: None, message, hint, line: None }.into()
 }

@@ -171,6 +171,7 @@ async fn an_operator_sees_every_step_and_finds_people_and_groups() {
             "base ou=groups,dc=example,dc=org",
             "users",
             "id entryUUID",
+            "username uid",
             "attribute memberOf",
             "groups by memberof",
             "lock-out",

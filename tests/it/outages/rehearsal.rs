@@ -160,7 +160,7 @@ async fn a_directory_that_cannot_be_asked_is_an_outage_with_advice() {
     lab.bridge.site().write("elsewhere.yaml", &written.replace("ou=people", "ou=nowhere"));
     let elsewhere = lab.bridge.site().folder().join("elsewhere.yaml");
     let nowhere = tried(elsewhere.to_str().unwrap(), &["alice"], None).await;
-    check(nowhere, 3, &["base ou=nowhere,dc=example,dc=org: FAILED: result code 32", "hint: correct the DN", "would get a 503"]);
+    check(nowhere, 3, &["base ou=nowhere,dc=example,dc=org: WRONG: result code 32", "hint: correct the DN", "would get a 503"]);
 
     lab.trust("other-ca.pem");
     check(again().await, 3, &["connect: good", "tls: FAILED", "is not trusted here", "`tls.ca`"]);

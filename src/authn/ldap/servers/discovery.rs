@@ -58,8 +58,12 @@ impl Discovery {
     /// The servers with priority and weight, and how long they are good for.
     pub(super) async fn look_up(&self) -> Result<(Vec<(Endpoint, u32, u32)>, Duration), Trouble> {
         let failed = |error: &ResolveError| {
-            let hint = if error.is_no_records_found() { ": is `discovery.domain` the DNS name of the directory?" } else { "" };
-            Trouble::new("discovery", format!("{}: {error}{hint}", self.name()))
+            let why = if error.is_no_records_found() {
+                format!("DNS has no SRV records at {}: is `discovery.domain` the DNS name of the directory?", self.name())
+            } else {
+                format!("{}: {error}", self.name())
+            };
+            Trouble::new("discovery", why)
         };
         let resolver = self.resolver().map_err(|error| failed(&error))?;
         // With the dot, no search domain is put behind it.

@@ -132,7 +132,7 @@ impl LdapSettings {
                     findings.error(
                         dn.place,
                         format!("`{}` is not a DN: {error}", dn.value),
-                        "as in cn=narrows,ou=services,dc=corp,dc=example",
+                        "as in cn=narrows,ou=services,dc=corp,dc=example; Active Directory also takes svc-narrows@corp.example",
                     );
                 }
                 if password.value.is_plain() {
