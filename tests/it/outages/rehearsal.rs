@@ -174,8 +174,11 @@ async fn a_directory_that_cannot_be_asked_is_an_outage_with_advice() {
     lab.replan(|plan| plan.server_name = "127.0.0.1");
 
     lab.bridge.site().write("ldap-password", "nobody-writes-this");
-    let refused =
-        check(again().await, 3, &["tls: good", "service account: FAILED", "hint: correct `service_account` or its password's file"]);
+    let refused = check(
+        again().await,
+        3,
+        &["tls: good", "service account: WRONG", "hint: correct the DN of `service_account` or its password's file"],
+    );
     assert!(!refused.text().contains("nobody-writes-this") && !refused.stdout.contains("base "), "{}", refused.text());
     lab.bridge.site().write("ldap-password", crate::slapd::SERVICE_PASSWORD);
     check(again().await, 0, &[]);
