@@ -64,16 +64,34 @@ async fn five_hundred_people_take_no_more_connections_than_the_pool_has() {
     assert!(opened <= BINDING, "{opened} connections");
 }
 
-/// Those who exist and those who do not, interleaved, a few at a time: each answer leaves at the floor.
+/// No refusal leaves earlier.
+const FLOOR: Duration = Duration::from_millis(200);
+
+/// Those who exist and those who do not, interleaved, a few at a time: each answer leaves at the floor. What a busy machine
+/// does to one measurement it does not do to two.
 #[tokio::test]
 async fn time_does_not_tell_who_exists() {
-    const FLOOR: Duration = Duration::from_millis(200);
     let Some(lab) = Lab::start(Plan { top: "throttle: {rejection_floor: 200ms}", ..Plan::default() }).await else { return };
     people(&lab);
-    let names = (0..PEOPLE).flat_map(|number| [(true, format!("person{number}")), (false, format!("nobody{number}"))]);
-    let lab = &lab;
-    let mut answers =
-        stream::iter(names).map(|(exists, name)| async move { (exists, lab.ask(Some((&name, "wrong")), PUBLIC).await) }).buffered(4);
+    for (round, password) in ["wrong", "wrong again"].into_iter().enumerate() {
+        let (known, unknown) = medians(&lab, password).await;
+        eprintln!("measured: medians of {PEOPLE} answers each, known {known:?} and unknown {unknown:?}, floor {FLOOR:?}");
+        if known.abs_diff(unknown) < Duration::from_millis(1) {
+            return;
+        }
+        assert!(round == 0, "{known:?} {unknown:?}");
+    }
+}
+
+async fn medians(lab: &Lab, password: &str) -> (Duration, Duration) {
+    let names = (0..PEOPLE).flat_map(|number| {
+        let mut pair = [(true, format!("person{number}")), (false, format!("nobody{number}"))];
+        // Neither kind comes first.
+        pair.rotate_left(number % 2);
+        pair
+    });
+    let asked = names.map(|(exists, name)| async move { (exists, lab.ask(Some((&name, password)), PUBLIC).await) });
+    let mut answers = stream::iter(asked).buffered(4);
     let (mut known, mut unknown, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((exists, answer)) = answers.next().await {
         assert!(answer.status == 401 && answer.took >= FLOOR, "{answer:?}");
@@ -87,11 +105,9 @@ async fn time_does_not_tell_who_exists() {
     }
     bytes.dedup();
     assert_eq!(bytes.len(), 1, "{bytes:?}");
-    let median = |times: &mut Vec<Duration>| {
+    let median = |mut times: Vec<Duration>| {
         times.sort_unstable();
         times[times.len() / 2]
     };
-    let (known, unknown) = (median(&mut known), median(&mut unknown));
-    eprintln!("measured: medians of {PEOPLE} answers each, known {known:?} and unknown {unknown:?}, floor {FLOOR:?}");
-    assert!(known.abs_diff(unknown) < Duration::from_millis(1), "{known:?} {unknown:?}");
+    (median(known), median(unknown))
 }
