@@ -34,6 +34,9 @@ pub(super) struct Reloader {
     files: Files,
     /// Whether a refused reload left changed users or secrets unread: the next one reads them too.
     owed: bool,
+    /// Whether something was refused that the files no longer were when it was noted: they are tried once more, also where they are
+    /// as they run, so that no refusal of what is gone stays in the status.
+    doubted: bool,
     next_look: Instant,
     /// A comparison that takes too long is left to itself; until it ends there is no other.
     comparing: Arc<Semaphore>,
@@ -76,7 +79,7 @@ impl Prepared {
 impl Reloader {
     pub(super) fn new(app: Arc<App>, tls: Option<Arc<Tls>>, files: Files) -> Self {
         let next_look = Instant::now() + every(&app);
-        Self { app, tls, files, owed: false, next_look, comparing: Arc::new(Semaphore::new(1)) }
+        Self { app, tls, files, owed: false, doubted: false, next_look, comparing: Arc::new(Semaphore::new(1)) }
     }
 
     /// When to look again.
@@ -92,12 +95,14 @@ impl Reloader {
         let Some((look, files)) = off_the_runtime(move || (files.look(), files)).await else { return };
         self.files = files;
         self.owed |= look.providers;
-        match look.reading {
+        let reading = if self.doubted && look.reading == Reading::Unchanged { Reading::Settled } else { look.reading };
+        match reading {
             Reading::Unchanged => {}
             Reading::Moving => self.look_soon(every),
             Reading::Settled => match self.attempt(&self.files, Reread { configuration: None, providers: self.owed }, None).await {
                 None => self.look_soon(every),
                 Some(Attempt { adopted, .. }) => {
+                    self.doubted = false;
                     self.files.tried();
                     self.owed &= adopted == Adopted::Nothing;
                     self.next_look = Instant::now() + every;
@@ -166,13 +171,14 @@ impl Reloader {
                             self.owed |= !watched.have_providers_of(&self.files);
                             self.files = watched;
                         }
-                        Adopted::Nothing => {}
+                        Adopted::Nothing => self.doubted = true,
                     }
                     report.findings.splice(0..0, told(&warnings));
                     return report;
                 }
             }
         }
+        self.doubted = true;
         let moving = "the files change again and again while they are read";
         self.refuse(&whole(self.app.config().file.path().to_owned(), moving.to_owned()))
     }
