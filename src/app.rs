@@ -75,6 +75,8 @@ impl App {
             rechecks: Arc::default(),
             keys: Arc::clone(&keys),
             audit,
+            store: store.clone(),
+            public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
             clock: clock.clone(),
             request_deadline: config.request_deadline.duration(),
             rejection_floor: config.throttle.rejection_floor.value.duration(),

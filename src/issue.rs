@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use url::Url;
 
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use turns::Turns;
@@ -24,6 +25,7 @@ use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
+use crate::store::Store;
 use crate::token::identity_token::{IdentityTokens, Recheck};
 use crate::token::settings::{ServiceSettings, TokenTtl};
 use crate::token::{self, Access, Claims, Keys, Lives, TokenId};
@@ -50,6 +52,10 @@ pub struct Issuer {
     pub keys: Arc<Keys>,
     /// Where decisions are written.
     pub audit: Arc<Audit>,
+    /// Logins that are under way.
+    pub store: Store,
+    /// How browsers and clients reach this service; without it nobody signs in with a browser.
+    pub public_url: Option<Arc<Url>>,
     /// The time.
     pub clock: Clock,
     /// The whole of a request, directory included.

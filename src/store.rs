@@ -1,17 +1,19 @@
 //! What outlives the process: identity tokens, the fingerprints of keys that registries trust, the last good
-//! rules, failed binds.
+//! rules, failed binds, logins that are under way.
 //!
 //! Everything is sealed under the state key. Who can write the database but does not know the key can delete, and can
 //! put back what stood there before, but cannot make or alter anything that is believed.
 
 mod error;
 mod identity_tokens;
+mod pending;
 mod private_file;
 mod seal;
 pub mod settings;
 mod shield;
 mod state_key;
 mod values;
+mod vault;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,8 +24,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use error::StoreError;
 pub use identity_tokens::{SealedToken, StoredToken, TokenRow};
+pub use pending::{Begun, NewPending, Pending, PendingCaps, PendingKind};
 pub use shield::{FailedBinds, ShieldChange, ShieldKey, ShortDigest, StoredBinds};
 pub use state_key::StateKey;
+pub(crate) use vault::Vault;
 
 use seal::Seal;
 
@@ -48,6 +52,8 @@ struct Seals {
     values: Seal,
     binds: Seal,
     sources: Seal,
+    pending: Seal,
+    vault: Vault,
 }
 
 impl Store {
@@ -66,6 +72,8 @@ impl Store {
             values: Seal::new(key, "values"),
             binds: Seal::new(key, "failed binds"),
             sources: Seal::new(key, "known sources"),
+            pending: Seal::new(key, "pending logins"),
+            vault: Vault::new(key, "pending logins")?,
         });
         let mut attempt = 1;
         let pool = loop {

@@ -124,6 +124,8 @@ fn next(former: &Issuer, config: &Config, authenticator: Arc<Authenticator>, clo
         rechecks: Arc::clone(&former.rechecks),
         keys: Arc::clone(&former.keys),
         audit: Arc::clone(&former.audit),
+        store: former.store.clone(),
+        public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
         clock: clock.clone(),
         request_deadline: config.request_deadline.duration(),
         rejection_floor: config.throttle.rejection_floor.value.duration(),

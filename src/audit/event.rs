@@ -59,6 +59,8 @@ impl Proof {
             Method::Password => "password",
             Method::IdentityToken => "identity_token",
             Method::Workload => "workload",
+            Method::SignIn => "sign_in",
+            Method::Device => "device",
         }
     }
 }

@@ -17,6 +17,7 @@ pub use super::cache::Freshness;
 use super::cache::{Answer, CredentialCache, Found, LookUp, Memory, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
+use super::oidc::RelyingParty;
 use super::provider::{Health, Names, Provider};
 use super::route::NamePatterns;
 use super::throttle::{self, Limits, Source, Step, Throttle};
@@ -73,6 +74,13 @@ pub enum Denied {
         /// Whether it was said to an earlier request.
         cached: bool,
     },
+    /// Becomes a 401 that says where to sign in: the password is right, and the issuer wants more than one.
+    InteractionRequired {
+        /// Which issuer.
+        provider: Arc<str>,
+        /// Whether it was said to an earlier request.
+        cached: bool,
+    },
     /// Becomes a 429: nobody compared anything.
     Throttled {
         /// Which step of the shield.
@@ -112,7 +120,8 @@ impl Authenticator {
         if !matches!(Credentials::classify(username, password.clone()), Credentials::Password { .. }) {
             return Err(rejected(None, "unusable", false));
         }
-        let route: Vec<&Arc<Asked>> = self.asked.iter().filter(|asked| asked.patterns.matches(username)).collect();
+        let is_asked = |asked: &&Arc<Asked>| asked.provider.takes_passwords() && asked.patterns.matches(username);
+        let route: Vec<&Arc<Asked>> = self.asked.iter().filter(is_asked).collect();
         let Some(first) = route.first() else { return Err(rejected(None, "unknown", false)) };
         let providers: Vec<&str> = route.iter().map(|asked| &*asked.names.provider).collect();
         let digest = self.cache.digest(&providers, username, password);
@@ -148,6 +157,9 @@ impl Authenticator {
                     guess.was_wrong();
                 }
                 return Err(match rejection {
+                    Some(Rejection::InteractionRequired) => {
+                        Denied::InteractionRequired { provider: provider.unwrap_or_default(), cached: found.cached }
+                    }
                     Some(rejection) => refused(provider, rejection, found.cached),
                     None => rejected(provider, "unknown", found.cached),
                 });
@@ -212,6 +224,14 @@ impl Authenticator {
     /// The provider of this name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.asked.iter().find(|asked| &*asked.names.provider == name).map(|asked| &asked.provider)
+    }
+
+    /// The issuers that people can sign in at, in the order of the configuration.
+    pub fn relying_parties(&self) -> impl Iterator<Item = &RelyingParty> {
+        self.asked.iter().filter_map(|asked| match &asked.provider {
+            Provider::Oidc(party) => Some(&**party),
+            Provider::File(_) | Provider::Ldap(_) => None,
+        })
     }
 
     fn asked(&self, name: &str) -> Option<Arc<Asked>> {
@@ -286,7 +306,8 @@ fn ask(
                             | Rejection::MustChange
                             | Rejection::Grace
                             | Rejection::Restricted
-                            | Rejection::Source,
+                            | Rejection::Source
+                            | Rejection::InteractionRequired,
                             _,
                         ) => Ok(Answer::Refused(refused)),
                     };
@@ -377,7 +398,9 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
         Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
-        Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted => None,
+        Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted | Rejection::InteractionRequired => {
+            None
+        }
     }
 }
 

@@ -121,7 +121,8 @@ impl Refused {
                 | Rejection::MustChange
                 | Rejection::Grace
                 | Rejection::Restricted
-                | Rejection::Source,
+                | Rejection::Source
+                | Rejection::InteractionRequired,
             ) => false,
         }
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Timestamp;
 
 /// One group, under every name that a rule may use for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Group {
     /// The plain name (`cn`, a claim's value, a word of the users file).
     pub name: String,
@@ -24,7 +26,7 @@ impl Group {
 }
 
 /// Whether a person (or a robot of a users file) or a workload's token stands behind an identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Kind {
     /// People, and users of a file.
     Person,
@@ -33,7 +35,7 @@ pub enum Kind {
 }
 
 /// How an identity was proven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Method {
     /// The password, at the provider.
     Password,
@@ -41,10 +43,14 @@ pub enum Method {
     IdentityToken,
     /// A workload's token.
     Workload,
+    /// In a browser at the issuer, by the sign-in page.
+    SignIn,
+    /// In a browser at the issuer, for a device that has none (RFC 8628).
+    Device,
 }
 
 /// Changes when the password changes (pwdChangedTime, pwdLastSet, a digest of the hash line). Opaque; compared only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 pub struct PasswordMarker(pub String);
 
 /// What an issuer says of somebody, by the claim's name. A list has several texts, numbers and truth values are texts as
@@ -52,7 +58,7 @@ pub struct PasswordMarker(pub String);
 pub type IdentityClaims = BTreeMap<String, Vec<String>>;
 
 /// What is known of a second factor at the login.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum SecondFactor {
     /// The provider says nothing of it.
     #[default]
@@ -64,7 +70,7 @@ pub enum SecondFactor {
 }
 
 /// A person or machine as its provider knows it. (provider, id) is the identity; names may be reused by others later.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 pub struct Identity {
     /// Whose people these are.
     pub realm: Arc<str>,

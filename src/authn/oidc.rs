@@ -1,7 +1,12 @@
-//! OIDC issuers: their keys are read, and a provider of this kind is refused by name until it can be asked.
+//! OIDC issuers: people sign in there, by a browser, by a device that has none, or (where it is switched on) by a password
+//! that narrows passes on.
 
+mod flow;
+mod relying_party;
 mod settings;
 
+pub use flow::{Authorization, Callback, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization, SignInError, SignedIn};
+pub use relying_party::RelyingParty;
 pub use settings::{
     ClaimValue, ClaimsFrom, ClientAuthentication, ClientSettings, DeviceGrant, GroupSource, GroupTransform, IdentityClaims,
     OidcAuthorities, OidcGroups, OidcPreset, OidcSettings, OidcTls, Overage, PasswordGrant, SecondFactor, TokenChecks,

@@ -10,7 +10,7 @@ use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};
 use super::rehearsal::Rehearsal;
 use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
-use super::{file, ldap};
+use super::{file, ldap, oidc};
 
 /// A source of identities, ready to be asked.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub enum Provider {
     File(file::Users),
     /// An LDAP directory.
     Ldap(Box<ldap::Directory>),
+    /// An OIDC issuer.
+    Oidc(Box<oidc::RelyingParty>),
 }
 
 impl Provider {
@@ -36,6 +38,7 @@ impl Provider {
         match self {
             Self::File(users) => users.verify(username, password, circumstances, attempt).await,
             Self::Ldap(directory) => directory.verify(username, password, circumstances, freshness, attempt).await,
+            Self::Oidc(party) => party.verify(username, password, circumstances, attempt).await,
         }
     }
 
@@ -44,7 +47,7 @@ impl Provider {
     pub(super) fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
         match self {
             Self::File(users) => users.admits(identity, source),
-            Self::Ldap(_) => Ok(()),
+            Self::Ldap(_) | Self::Oidc(_) => Ok(()),
         }
     }
 
@@ -59,6 +62,7 @@ impl Provider {
         match self {
             Self::File(users) => (Ok(users.recheck(identity)), renewal),
             Self::Ldap(directory) => (directory.recheck(identity, circumstances).await, renewal),
+            Self::Oidc(party) => party.recheck(identity, renewal, circumstances).await,
         }
     }
 
@@ -67,14 +71,23 @@ impl Provider {
         match self {
             Self::File(users) => users.counted_as(typed),
             Self::Ldap(directory) => directory.counted_as(typed),
+            Self::Oidc(party) => party.counted_as(typed),
         }
     }
 
     /// The marker of an id's password now, where it can be read without a bind.
     pub(super) async fn marker(&self, id: &str, circumstances: &Circumstances) -> Result<Option<PasswordMarker>, Unavailable> {
         match self {
-            Self::File(_) => Ok(None),
+            Self::File(_) | Self::Oidc(_) => Ok(None),
             Self::Ldap(directory) => directory.marker(id, circumstances).await,
+        }
+    }
+
+    /// Whether it is asked about passwords at all.
+    pub(super) fn takes_passwords(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Ldap(_) => true,
+            Self::Oidc(party) => party.takes_passwords(),
         }
     }
 
@@ -82,7 +95,7 @@ impl Provider {
     pub(super) const fn locks_accounts(&self) -> bool {
         match self {
             Self::File(_) => false,
-            Self::Ldap(_) => true,
+            Self::Ldap(_) | Self::Oidc(_) => true,
         }
     }
 
@@ -91,6 +104,8 @@ impl Provider {
         match self {
             Self::File(users) => Ok(users.look_up(username)),
             Self::Ldap(directory) => directory.find_user(username, circumstances).await,
+            // An issuer says nothing of somebody who does not sign in.
+            Self::Oidc(_) => Ok(None),
         }
     }
 
@@ -99,6 +114,7 @@ impl Provider {
         match self {
             Self::File(users) => users.rehearse(typed, password, circumstances).await,
             Self::Ldap(directory) => directory.rehearse(typed, password, circumstances).await,
+            Self::Oidc(party) => party.rehearse(typed, password, circumstances).await,
         }
     }
 
@@ -107,6 +123,7 @@ impl Provider {
         match self {
             Self::File(_) => Health::Up,
             Self::Ldap(directory) => directory.health(),
+            Self::Oidc(party) => party.health(),
         }
     }
 
@@ -120,6 +137,7 @@ impl Provider {
         match self {
             Self::File(users) => users.fingerprint(),
             Self::Ldap(directory) => directory.fingerprint(),
+            Self::Oidc(party) => party.fingerprint(),
         }
     }
 
@@ -128,6 +146,7 @@ impl Provider {
         match self {
             Self::File(_) => "file",
             Self::Ldap(_) => "ldap",
+            Self::Oidc(_) => "oidc",
         }
     }
 }

@@ -24,7 +24,8 @@ impl Circumstances {
     }
 }
 
-/// Opaque sealed bytes that a provider wants back at the next re-check (an issuer's refresh token).
+/// Bytes that a provider wants back at the next re-check (an issuer's refresh token): opaque to everybody else, and sealed
+/// wherever they are kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Renewal(pub Vec<u8>);
 
@@ -71,6 +72,8 @@ pub enum Rejection {
     Ambiguous,
     /// The client's address is not one that this user may come from.
     Source,
+    /// The password is right, and the issuer wants more than a password: a second factor, a consent, a new password.
+    InteractionRequired,
 }
 
 /// A rejection with whether the password was proven right first: only then may the person be told more than "wrong".
@@ -79,7 +82,9 @@ impl Rejection {
     pub(super) const fn is_about_the_password(self) -> bool {
         match self {
             Self::WrongPassword | Self::LockedOut | Self::Restricted | Self::Ambiguous => true,
-            Self::Disabled | Self::Locked | Self::Expired | Self::MustChange | Self::Grace | Self::Source => false,
+            Self::Disabled | Self::Locked | Self::Expired | Self::MustChange | Self::Grace | Self::Source | Self::InteractionRequired => {
+                false
+            }
         }
     }
 
@@ -96,6 +101,7 @@ impl Rejection {
             Self::LockedOut => "locked_out",
             Self::Ambiguous => "ambiguous",
             Self::Source => "source",
+            Self::InteractionRequired => "interaction_required",
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::issue::Refusal;
 use crate::registry::TooManyScopes;
 
 /// Docker shows a message to a person in one line of a terminal.
-const MAX_MESSAGE: usize = 200;
+const MAX_MESSAGE: usize = 400;
 
 /// Why a request was refused before it could be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
-use crate::authn::verdict::{Renewal, Standing, Unavailable};
+use crate::authn::verdict::{Rejection, Renewal, Standing, Unavailable};
 use crate::token::identity_token::{PresentError, Presented};
 
 /// Who asks, and how that was proven.
@@ -75,13 +75,28 @@ impl Issuer {
             }
             Err(Denied::Rejected { provider, reason, advice, cached }) => {
                 record.refused_by(provider.as_deref(), username, reason, cached);
-                Err(advice.map_or(Refusal::Rejected, Refusal::RejectedWithAdvice))
+                Err(advice.map_or(Refusal::Rejected, |advice| Refusal::RejectedWithAdvice(advice.into())))
+            }
+            Err(Denied::InteractionRequired { provider, cached }) => {
+                record.refused_by(Some(&provider), username, Rejection::InteractionRequired.as_str(), cached);
+                Err(Refusal::RejectedWithAdvice(self.where_to_sign_in().into()))
             }
             Err(Denied::Throttled { step, retry_after }) => {
                 record.rejected(step.as_str());
                 Err(Refusal::Throttled { retry_after })
             }
             Err(Denied::Unavailable(error)) => Err(unavailable(&error, record)),
+        }
+    }
+
+    /// What somebody is told whose password does not do.
+    fn where_to_sign_in(&self) -> String {
+        match &self.public_url {
+            Some(url) => format!(
+                "a password is not enough for this account: open {}/login, then run the docker login that it shows",
+                url.as_str().trim_end_matches('/')
+            ),
+            None => "a password is not enough for this account: ask your administrator how to log in with a browser".to_owned(),
         }
     }
 

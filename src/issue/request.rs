@@ -1,5 +1,6 @@
 //! What comes into the path and what leaves it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -113,9 +114,9 @@ pub enum Refusal {
     /// Wrong, unknown, disabled, or not to be told apart: one answer for all of them.
     #[error("invalid username or password")]
     Rejected,
-    /// The password was right, but the account cannot be used; the text says what to do next.
+    /// What was presented is right as far as it goes, and does not do here; the text, ASCII, says what to do next.
     #[error("{0}")]
-    RejectedWithAdvice(&'static str),
+    RejectedWithAdvice(Cow<'static, str>),
     /// The identity token is unknown, ended or for another service.
     #[error("the saved login has ended: run docker login again")]
     LoginEnded,

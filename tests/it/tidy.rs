@@ -22,13 +22,15 @@ const LAYERS: [&[&str]; 13] = [
 ];
 
 /// Which sources may name a third-party crate.
-const FENCES: [(&str, &[&str]); 9] = [
+const FENCES: [(&str, &[&str]); 11] = [
     ("anyhow", &["src/main.rs", "src/cli.rs", "src/cli/", "src/app.rs", "src/app/"]),
     ("axum", &["src/http.rs", "src/http/"]),
     ("jsonwebtoken", &["src/token.rs", "src/token/", "src/authn/jwt.rs"]),
     ("ldap3", &["src/authn/ldap.rs", "src/authn/ldap/"]),
+    ("maud", &["src/http.rs", "src/http/"]),
     ("moka", &["src/authn/cache.rs", "src/authn/cache/", "src/authz/cache.rs"]),
     ("openidconnect", &["src/authn/oidc.rs", "src/authn/oidc/"]),
+    ("reqwest", &["src/authn/oidc.rs", "src/authn/oidc/", "src/bin/"]),
     ("serde_saphyr", &[]),
     ("serde_yaml", &["src/source.rs", "src/source/"]),
     ("sqlx", &["src/store.rs", "src/store/"]),

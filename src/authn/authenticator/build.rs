@@ -7,6 +7,7 @@ use super::{Asked, Authenticator};
 use crate::authn::cache::{CredentialCache, Memory};
 use crate::authn::file::{HashPool, Users};
 use crate::authn::ldap::Directory;
+use crate::authn::oidc::RelyingParty;
 use crate::authn::provider::Provider;
 use crate::authn::settings::{CacheSettings, ProviderKind, ProviderSettings, ThrottleSettings, check_providers};
 use crate::authn::throttle::{Limits, Throttle};
@@ -54,7 +55,7 @@ impl Authenticator {
         // Robots and break-glass accounts never wait for a directory that is down.
         asked.sort_by_key(|asked| match asked.provider {
             Provider::File(_) => 0,
-            Provider::Ldap(_) => 1,
+            Provider::Ldap(_) | Provider::Oidc(_) => 1,
         });
         let no_randomness = |_| file.error(Place::default(), "the operating system gives no random numbers");
         let memory = Arc::new(Memory::new(cache.max_verified.value, clock));
@@ -78,7 +79,11 @@ fn open(settings: &ProviderSettings, around: &Surroundings<'_>) -> Result<Opened
             let directory = Directory::build(settings.names(), &written.value, around.file, around.clock)?;
             Ok((Provider::Ldap(Box::new(directory)), Diagnostics::default()))
         }
-        Some(ProviderKind::Oidc(_) | ProviderKind::Workload(_)) | None => Err(not_checked(settings, around)),
+        Some(ProviderKind::Oidc(written)) => {
+            let party = RelyingParty::build(settings.names(), &written.value, around.file, around.clock)?;
+            Ok((Provider::Oidc(Box::new(party)), Diagnostics::default()))
+        }
+        Some(ProviderKind::Workload(_)) | None => Err(not_checked(settings, around)),
     }
 }
 

@@ -124,7 +124,8 @@ impl Notes {
                     | Rejection::MustChange
                     | Rejection::Grace
                     | Rejection::Restricted
-                    | Rejection::Source => memory.ended(provider, id.unwrap_or(&self.name)),
+                    | Rejection::Source
+                    | Rejection::InteractionRequired => memory.ended(provider, id.unwrap_or(&self.name)),
                 }
             }
             Verdict::NotMine => memory.nameless(provider, &self.name),

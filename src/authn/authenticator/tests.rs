@@ -71,6 +71,7 @@ fn word(result: &Result<Verified, Denied>) -> String {
             let provider = provider.as_deref().unwrap_or("-");
             format!("{provider} {reason} {} {cached}", if advice.is_some() { "advice" } else { "-" })
         }
+        Err(Denied::InteractionRequired { provider, cached }) => format!("{provider} interaction_required {cached}"),
         Err(Denied::Throttled { step, retry_after }) => format!("{} {}", step.as_str(), retry_after.as_secs()),
         Err(Denied::Unavailable(error)) => error.to_string(),
     }
@@ -79,7 +80,7 @@ fn word(result: &Result<Verified, Denied>) -> String {
 fn comparisons(authenticator: &Authenticator, provider: &str) -> u64 {
     match authenticator.provider(provider) {
         Some(Provider::File(users)) => users.comparisons(),
-        Some(Provider::Ldap(_)) | None => panic!("no file `{provider}`"),
+        Some(Provider::Ldap(_) | Provider::Oidc(_)) | None => panic!("no file `{provider}`"),
     }
 }
 

@@ -68,7 +68,8 @@ impl AccountRules {
             | Rejection::Expired
             | Rejection::Restricted
             | Rejection::Ambiguous
-            | Rejection::Source => false,
+            | Rejection::Source
+            | Rejection::InteractionRequired => false,
         }
     }
 

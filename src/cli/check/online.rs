@@ -66,7 +66,7 @@ impl Asked<'_> {
         let steps = match self.authenticator.provider(&named.name) {
             Some(Provider::Ldap(directory)) => directory.probe(self.budget(), &self.circumstances()).await,
             // A file was read whole a moment ago.
-            Some(Provider::File(_)) | None => Vec::new(),
+            Some(Provider::File(_) | Provider::Oidc(_)) | None => Vec::new(),
         };
         let mut good = true;
         for step in steps {
@@ -139,7 +139,7 @@ impl Asked<'_> {
             }
             (Some(Provider::File(users)), Kind::Group) => users.has_group(name),
             (Some(Provider::File(users)), Kind::User) => users.has_user(name),
-            (None, Kind::Group | Kind::User) => false,
+            (Some(Provider::Oidc(_)) | None, Kind::Group | Kind::User) => false,
         };
         Ok(if found { Known::Same } else { Known::Not })
     }

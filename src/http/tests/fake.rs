@@ -69,7 +69,7 @@ impl Fake {
             Credentials::Password { username, password } => match (username.as_str(), password.expose_secret()) {
                 ("down", _) => Err(Refusal::Unavailable { retry_after }),
                 ("flood", _) => Err(Refusal::Throttled { retry_after }),
-                ("expired", _) => Err(Refusal::RejectedWithAdvice(ADVICE)),
+                ("expired", _) => Err(Refusal::RejectedWithAdvice(ADVICE.into())),
                 ("boom", _) => panic!("boom"),
                 ("slow", _) => {
                     tokio::time::sleep(Duration::from_millis(150)).await;

@@ -1,0 +1,184 @@
+//! Logins that are under way. What a client holds finds its row by an HMAC; the row is encrypted under the state key and
+//! bound to its place, so that who can read the database learns nothing and who can write it makes nothing that is believed.
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::Row;
+use zeroize::Zeroizing;
+
+use super::seal::Field;
+use super::{Store, StoreError};
+use crate::clock::Timestamp;
+
+/// What is under way. A row of one kind is never taken for one of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingKind {
+    /// A browser was sent to an issuer; found by `state`.
+    Authorization,
+    /// Somebody signed in with a browser; found by the cookie.
+    SignIn,
+    /// A login code that nobody used yet; found by the code.
+    LoginCode,
+    /// A device login of a credential helper; found by the helper's secret.
+    DeviceFlow,
+    /// A device login of `docker login` itself; found by its public id.
+    InBandFlow,
+    /// Which of them began a moment ago; found by address and secret.
+    InBandStart,
+}
+
+impl PendingKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::SignIn => "sign_in",
+            Self::LoginCode => "login_code",
+            Self::DeviceFlow => "device_flow",
+            Self::InBandFlow => "in_band_flow",
+            Self::InBandStart => "in_band_start",
+        }
+    }
+}
+
+/// How many of a kind may be under way.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingCaps {
+    /// In all.
+    pub all: u32,
+    /// From one source.
+    pub source: u32,
+}
+
+/// One that begins.
+#[derive(Debug)]
+pub struct NewPending<'a> {
+    /// Of which kind.
+    pub kind: PendingKind,
+    /// What finds it again.
+    pub key: &'a SecretString,
+    /// Whom it counts against.
+    pub source: &'a str,
+    /// When it is over.
+    pub expires: Timestamp,
+    /// What is kept.
+    pub value: &'a [u8],
+}
+
+/// Whether one began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is kept.
+    Kept,
+    /// This source has too many.
+    SourceFull,
+    /// There are too many.
+    Full,
+}
+
+/// One that is under way.
+pub struct Pending {
+    /// What was kept.
+    pub value: Zeroizing<Vec<u8>>,
+    /// When it is over.
+    pub expires: Timestamp,
+    sealed: Vec<u8>,
+    source: Vec<u8>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Keeps one until it is over, where there is room for it.
+    pub async fn begin_pending(&self, new: &NewPending<'_>, now: Timestamp, caps: PendingCaps) -> Result<Begun, StoreError> {
+        let NewPending { kind, key, source, expires, value } = new;
+        let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
+        let sealed = self.seals.vault.close(&bound(*kind, &key, &source, *expires), value)?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("DELETE FROM pending WHERE expires <= ?").bind(now.0).execute(&mut *transaction).await?;
+        let counts = sqlx::query("SELECT COUNT(*), COUNT(*) FILTER (WHERE source = ?) FROM pending WHERE kind = ?")
+            .bind(&source)
+            .bind(kind.as_str())
+            .fetch_one(&mut *transaction)
+            .await?;
+        let (all, own): (i64, i64) = (counts.try_get(0)?, counts.try_get(1)?);
+        if own >= i64::from(caps.source) {
+            return Ok(Begun::SourceFull);
+        }
+        if all >= i64::from(caps.all) {
+            return Ok(Begun::Full);
+        }
+        sqlx::query("INSERT INTO pending (kind, key, source, expires, value) VALUES (?, ?, ?, ?, ?)")
+            .bind(kind.as_str())
+            .bind(&key)
+            .bind(&source)
+            .bind(expires.0)
+            .bind(&sealed)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Begun::Kept)
+    }
+
+    /// The one that this key finds, where it is not over.
+    pub async fn pending(&self, kind: PendingKind, key: &SecretString, now: Timestamp) -> Result<Option<Pending>, StoreError> {
+        let key = self.pending_key(kind, key);
+        let found = sqlx::query("SELECT source, expires, value FROM pending WHERE kind = ? AND key = ?")
+            .bind(kind.as_str())
+            .bind(&key)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = found else { return Ok(None) };
+        let (source, expires, sealed): (Vec<u8>, i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let expires = Timestamp(expires);
+        if expires <= now {
+            return Ok(None);
+        }
+        let Some(value) = self.seals.vault.open(&bound(kind, &key, &source, expires), &sealed) else {
+            tracing::error!(kind = kind.as_str(), "a row of pending was written or altered by hand and is refused");
+            return Ok(None);
+        };
+        Ok(Some(Pending { value, expires, sealed, source }))
+    }
+
+    /// Ends one. True for a single caller, and only where it still is as it was read.
+    pub async fn take_pending(&self, kind: PendingKind, key: &SecretString, read: &Pending) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM pending WHERE kind = ? AND key = ? AND value = ?")
+            .bind(kind.as_str())
+            .bind(self.pending_key(kind, key))
+            .bind(&read.sealed)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Keeps another value in its place, to the same end. False where somebody else was faster.
+    pub async fn replace_pending(&self, kind: PendingKind, key: &SecretString, read: &Pending, value: &[u8]) -> Result<bool, StoreError> {
+        let key = self.pending_key(kind, key);
+        let sealed = self.seals.vault.close(&bound(kind, &key, &read.source, read.expires), value)?;
+        let done = sqlx::query("UPDATE pending SET value = ? WHERE kind = ? AND key = ? AND value = ?")
+            .bind(sealed)
+            .bind(kind.as_str())
+            .bind(&key)
+            .bind(&read.sealed)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets what is over.
+    pub async fn purge_pending(&self, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM pending WHERE expires <= ?").bind(now.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    fn pending_key(&self, kind: PendingKind, key: &SecretString) -> Vec<u8> {
+        self.seals.pending.of(&[Field::Text(kind.as_str()), Field::Text(key.expose_secret())])
+    }
+}
+
+fn bound<'a>(kind: PendingKind, key: &'a [u8], source: &'a [u8], expires: Timestamp) -> [Field<'a>; 4] {
+    [Field::Text(kind.as_str()), Field::Bytes(key), Field::Bytes(source), Field::Number(expires.0)]
+}
