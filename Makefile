@@ -10,7 +10,7 @@ help:
 	@echo 'make test     every test; installs the Debian packages it needs where it may'
 	@echo 'make prove    ten million decisions against the model of the rules; NARROWS_PROVE=N for so many'
 	@echo 'make interop  the real parts alone, and crane where there is a Go toolchain'
-	@echo 'make bench    decisions, loading, tokens a second, logins at a directory, memory (release build, quiet machine)'
+	@echo 'make bench    decisions, loading, tokens a second, logins at a directory and an issuer, memory (release build, quiet machine)'
 	@echo 'make lint     format, clippy, documentation'
 
 run:
@@ -29,7 +29,7 @@ interop: packages
 	.ci/interop
 
 bench: packages
-	$(CARGO) bench --bench rules --bench tokens --bench directory
+	$(CARGO) bench --bench rules --bench tokens --bench directory --bench sign_in
 
 lint:
 	$(CARGO) fmt --check
