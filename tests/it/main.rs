@@ -6,6 +6,7 @@ mod active_directory;
 mod config;
 mod ds389;
 mod end_to_end;
+mod glewlwyd;
 mod interop;
 mod labs;
 mod ldap;
