@@ -15,5 +15,6 @@ mod outages;
 mod rehearsal;
 mod require;
 mod samba;
+mod sign_in;
 mod slapd;
 mod tidy;

@@ -1,0 +1,109 @@
+//! From a sign-in to a push, and to its end.
+
+use std::time::Duration;
+
+use super::house::{House, OpenidProvider, SERVICE};
+use super::page::SignInPage;
+use crate::labs::oidc::{ALICE, BOB, MFA};
+use crate::labs::process::Ran;
+use crate::labs::{dockerd, podman, wait};
+use crate::require;
+
+/// What Debian's docker prints when the registry gives less than was asked.
+const DENIED: &str = "denied: requested access to the resource is denied";
+/// What a change at the provider may need: the identity token is looked at again.
+const NOTICED: Duration = Duration::from_secs(30);
+
+pub async fn password_pushes_where_a_group_allows_it<O: OpenidProvider>(house: &House<O>) {
+    let (client, host) = (house.docker.client(), house.registry.host());
+    client.login(&host, ALICE.name, "not alice's").await.refused(&["unauthorized: "]);
+    client.login(&host, BOB.name, BOB.password).await.ok().says(&["Login Succeeded"]);
+    assert!(client.stored(&host).unwrap()["identitytoken"].as_str().unwrap().starts_with("nrw_"));
+    house.push(&client, "dev/api:1").await.ok();
+    house.push(&client, "ops/api:1").await.refused(&[DENIED]);
+}
+
+pub async fn page_and_code_end_in_a_push<O: OpenidProvider>(house: &House<O>) {
+    let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
+    let shown = page.open().await;
+    for words in [BOB.name, SERVICE, "dev/**"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("ops/**"), "{shown}");
+    let (client, host) = (house.docker.client(), house.registry.host());
+    let name = username(&shown);
+    client.login(&host, &name, &page.code(SERVICE).await).await.ok().says(&["Login Succeeded"]);
+    house.push(&client, "dev/page:1").await.ok();
+    house.push(&client, "ops/page:1").await.refused(&[DENIED]);
+}
+
+pub async fn code_is_good_for_one_login_of_its_owner_with_docker<O: OpenidProvider>(house: &House<O>) {
+    let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
+    let (name, code) = (username(&page.open().await), page.code(SERVICE).await);
+    let (client, host) = (house.docker.client(), house.registry.host());
+    client.login(&host, ALICE.name, &code).await.refused(&["unauthorized: "]);
+    if require::available("podman", podman::present()) {
+        let said = podman::Podman::new().login(&host, &name, &code).await.refused(&["unauthorized: "]);
+        assert!(said.text().contains("docker-credential-narrows"), "{}", said.text());
+    }
+    client.login(&host, &name, &code).await.ok().says(&["Login Succeeded"]);
+    house.docker.client().login(&host, &name, &code).await.refused(&["unauthorized: "]);
+}
+
+pub async fn second_factor_is_asked_for_on_the_page<O: OpenidProvider>(house: &House<O>) {
+    house.op.require_second_factor(&MFA).await;
+    let (client, host) = (house.docker.client(), house.registry.host());
+    client.login(&host, MFA.name, MFA.password).await.refused(&["unauthorized: "]);
+    let page = SignInPage::signed_in(&house.bridge, &house.op, &MFA).await;
+    let name = username(&page.open().await);
+    client.login(&host, &name, &page.code(SERVICE).await).await.ok().says(&["Login Succeeded"]);
+    house.push(&client, "dev/mfa:1").await.ok();
+}
+
+pub async fn member_who_left_the_group_pushes_no_more<O: OpenidProvider>(house: &House<O>) {
+    let client = logged_in(house).await;
+    house.push(&client, "dev/left:1").await.ok();
+    house.op.set_groups(&BOB, &["ops"]).await;
+    until(house, &client, "dev/left:2", DENIED).await;
+    house.push(&client, "ops/left:1").await.ok();
+}
+
+pub async fn ended_session_ends_the_login<O: OpenidProvider>(house: &House<O>) {
+    let client = logged_in(house).await;
+    house.push(&client, "dev/ended:1").await.ok();
+    house.op.end_sessions(&BOB).await;
+    until(house, &client, "dev/ended:2", "unauthorized: the saved login has ended: run docker login again").await;
+}
+
+pub async fn removed_person_gets_nothing_more<O: OpenidProvider>(house: &House<O>) {
+    let client = logged_in(house).await;
+    house.push(&client, "dev/removed:1").await.ok();
+    house.op.remove(&BOB).await;
+    until(house, &client, "dev/removed:2", "unauthorized: the saved login has ended: run docker login again").await;
+}
+
+async fn logged_in<O: OpenidProvider>(house: &House<O>) -> dockerd::Client {
+    let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
+    let (name, client) = (username(&page.open().await), house.docker.client());
+    client.login(&house.registry.host(), &name, &page.code(SERVICE).await).await.ok();
+    client
+}
+
+/// Pushes until the registry gives less.
+async fn until<O: OpenidProvider>(house: &House<O>, client: &dockerd::Client, name: &str, says: &str) {
+    let image = house.image(name);
+    client.make(&image, name).await;
+    wait::until(NOTICED, || async {
+        let Ran { success, .. } = &client.push(&image).await;
+        if *success { Err("the push succeeds".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    let said = client.push(&image).await.refused(&[]);
+    assert!(said.text().contains(says), "{}\n{}", said.text(), house.bridge.log());
+}
+
+/// The name that the page shows for `docker login`.
+fn username(page: &str) -> String {
+    let (_, rest) = page.split_once("<strong>").unwrap_or_else(|| panic!("no name in {page}"));
+    rest.split_once("</strong>").unwrap().0.to_owned()
+}
