@@ -48,7 +48,7 @@ impl OpenidProvider for Glewlwyd {
         self.issuer()
     }
     fn settings(&self) -> &'static str {
-        "      scopes: [openid, groups]\n      identity: {username: [sub, name]}\n"
+        "      scopes: [openid, groups]\n      identity: {username: [name]}\n"
     }
     async fn redirect_to(&self, uri: &str) {
         self.redirect_to(uri).await;
