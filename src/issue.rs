@@ -1,8 +1,10 @@
 //! The path of a token request: authenticate → decide → sign → audit. Knows no HTTP.
 
 mod authenticate;
+mod login_code;
 mod record;
 mod request;
+mod sign_in;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -12,14 +14,18 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+pub use sign_in::{
+    BegunSignIn, Caller, LoginView, ReachView, Returned, SIGN_IN_LIFE, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView,
+};
 pub use turns::Turns;
 
 use self::authenticate::Proof;
 use self::record::Record;
 use crate::audit::Audit;
 use crate::authn::authenticator::Authenticator;
-use crate::authn::identity::Principal;
+use crate::authn::identity::{Identity, Method, Principal};
 use crate::authn::verdict::Circumstances;
 use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
@@ -54,6 +60,8 @@ pub struct Issuer {
     pub audit: Arc<Audit>,
     /// Logins that are under way.
     pub store: Store,
+    /// The texts of login codes.
+    pub login_codes: Arc<CodeTexts>,
     /// How browsers and clients reach this service; without it nobody signs in with a browser.
     pub public_url: Option<Arc<Url>>,
     /// The time.
@@ -199,7 +207,8 @@ impl Issuer {
         let (Principal::Identified(identity), true, true) = (&proof.principal, request.offline, proof.fresh) else { return Ok(None) };
         let Some(fingerprint) = self.authenticator.fingerprint(&identity.provider) else { return Ok(None) };
         let (service, renewal) = (service.name(), proof.renewal.clone());
-        let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, Recheck::ByProvider).await;
+        let recheck = recheck(identity, renewal.is_some());
+        let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, recheck).await;
         minted.map(Some).map_err(|error| {
             tracing::error!(error = %error, "an identity token could not be stored");
             Refusal::Unavailable { retry_after: RETRY_AFTER }
@@ -255,6 +264,14 @@ impl Issuer {
             tokio::time::sleep_until(request.received + self.rejection_floor).await;
         }
         result
+    }
+}
+
+/// Whether somebody can be asked about again: an issuer can only be with the renewal of the sign-in.
+fn recheck(identity: &Identity, renewable: bool) -> Recheck {
+    match identity.method {
+        Method::SignIn | Method::Device if !renewable => Recheck::Impossible,
+        Method::SignIn | Method::Device | Method::Password | Method::IdentityToken | Method::Workload => Recheck::ByProvider,
     }
 }
 
