@@ -16,7 +16,7 @@ pub(super) fn page(site: &Site, provider: Option<&str>, service: Option<&str>, n
     let service = service.unwrap_or_default();
     let main = html! {
         @if let Some(notice) = notice { p.notice role="status" { (notice) } }
-        section.card aria-labelledby="title" {
+        section.card.narrow aria-labelledby="title" {
             h1 #title { "Sign in" }
             p {
                 "Get a one-time code for " code { "docker login" }

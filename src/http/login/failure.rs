@@ -72,7 +72,7 @@ pub(super) fn again(site: &Site, csrf: &str, service: &str, label: &str) -> Mark
 
 fn message(title: &str, text: &str) -> Markup {
     html! {
-        section.card aria-labelledby="title" {
+        section.card.narrow aria-labelledby="title" {
             h1 #title { (title) }
             p { (text) }
         }

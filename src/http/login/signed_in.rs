@@ -19,7 +19,7 @@ pub(super) fn page(site: &Site, view: &SignInView, service: Option<&str>) -> Res
         section.person aria-labelledby="title" {
             div {
                 h1 #title { "Signed in as " (shown::text(&view.username)) }
-                p.muted { "Realm " (shown::text(&view.realm)) ", by " (shown::text(&view.provider)) ". This page ends " (ends_in(view.seconds_left)) "." }
+                p.muted { "Realm " (shown::text(&view.realm)) ", by " (shown::text(&view.provider)) ". This sign-in ends " (ends_in(view.seconds_left)) "." }
             }
             (failure::again(site, csrf, "", "Sign out"))
         }
@@ -130,9 +130,9 @@ fn saved_login(site: &Site, login: &LoginView, number: usize, csrf: &str) -> Mar
                 span.host { (shown::text(&login.service)) }
                 @if let Some(from) = &login.from { div.muted { "from " (shown::text(from)) } }
             }
-            td role="cell" data-label="Made" { (shown::moment(login.made)) }
-            td role="cell" data-label="Last used" { (shown::moment(login.used)) }
-            td role="cell" data-label="Ends" { (login.ends.map_or_else(|| "unknown".to_owned(), shown::moment)) }
+            td.time role="cell" data-label="Made" { (shown::moment(login.made)) }
+            td.time role="cell" data-label="Last used" { (shown::moment(login.used)) }
+            td.time role="cell" data-label="Ends" { (login.ends.map_or_else(|| "unknown".to_owned(), shown::moment)) }
             td.action role="cell" {
                 form method="post" action=(site.path("/login/revoke")) {
                     input type="hidden" name="csrf" value=(csrf);

@@ -119,8 +119,11 @@ fn check_page(answer: &Answer, status: u16, forms: &str) {
     let (head, rest) = body.split_once("<style>").unwrap();
     let (style, main) = rest.split_once("</style>").unwrap();
     assert!(!style.contains("url(") && !style.contains("@import"));
-    for text in ["<script", "javascript:", " style=", " src=", "<iframe", "<img", "<link", "<base", " onclick", "<object"] {
-        assert!(!head.contains(text) && !main.contains(text), "{text} in {body}");
+    for tag in tags(head).into_iter().chain(tags(main)) {
+        let (name, attributes) = tag.split_once(' ').unwrap_or((&tag, ""));
+        assert!(!["script", "iframe", "img", "link", "base", "object", "style"].contains(&name), "<{tag}>");
+        let own = |attribute: &&str| !["style", "src", "srcset", "data"].contains(attribute) && !attribute.starts_with("on");
+        assert!(attributes.split(' ').all(|attribute| own(&attribute.trim_end_matches('='))), "<{tag}>");
     }
     assert!(head.starts_with("<!doctype html><html lang=\"en\">"), "{head}");
     assert_eq!((main.matches("<h1").count(), main.matches("<main").count()), (1, 1));
@@ -132,6 +135,12 @@ fn check_page(answer: &Answer, status: u16, forms: &str) {
         assert!(heading <= level + 1, "a heading is left out: {main}");
         level = heading;
     }
+}
+
+/// Every tag without its attributes' values.
+fn tags(html: &str) -> Vec<String> {
+    let tags = html.split('<').skip(1).map(|rest| rest.split_once('>').unwrap().0);
+    tags.map(|tag| tag.split('"').step_by(2).collect()).collect()
 }
 
 #[tokio::test]
@@ -393,9 +402,8 @@ async fn nothing_that_a_directory_says_is_read_as_html_or_hides_in_it() {
             check_page(&answer, 200, &forms);
             let shown = answer.body.split_once("</style>").unwrap().1;
             // What a form sends back stands in it as it is; everything that is seen is spelled out.
-            let seen: String = shown.split("value=\"").enumerate().map(|(at, part)| if at == 0 { part } else { part.split_once('"').unwrap().1 }).collect();
+            let seen: String = shown.split(" value=\"").enumerate().map(|(at, part)| if at == 0 { part } else { part.split_once('"').unwrap().1 }).collect();
             assert!(!seen.contains(['\u{202e}', '\u{2066}', '\u{200b}']), "{seen}");
-            assert!(!seen.contains("<script") && !seen.contains("<img") && !seen.contains("\" on") && !seen.contains("' on"), "{seen}");
         }
     }
 }
