@@ -41,7 +41,7 @@ impl RelyingParty {
 
     /// Whether passwords are sent there.
     pub(in crate::authn) fn takes_passwords(&self) -> bool {
-        self.settings.password_grant.enabled
+        self.settings.password_grant.enabled.value
     }
 
     /// What it is called here, and whether names compare without regard to case.
