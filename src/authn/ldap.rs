@@ -54,8 +54,10 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub(super) use dn::leading_value;
 pub use lockout::NAME as LOCK_OUT;
 pub use settings::{BindMode, GroupStrategy, LdapSettings, Preset};
+pub(super) use typed::{counted, may_be_a_name};
 
 use self::dn::Dn;
 use self::dn_template::DnTemplate;
@@ -65,7 +67,7 @@ use self::servers::Servers;
 use self::state::AccountRules;
 use self::template::FilterTemplate;
 use self::trouble::Trouble;
-use self::typed::{Strip, may_be_a_name};
+use self::typed::Strip;
 use super::attempt::Attempt;
 use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};

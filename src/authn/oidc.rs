@@ -1,7 +1,10 @@
 //! OIDC issuers: people sign in there, by a browser, by a device that has none, or (where it is switched on) by a password
 //! that narrows passes on.
 
+mod claims;
 mod flow;
+mod groups;
+mod person;
 mod relying_party;
 mod settings;
 
