@@ -56,8 +56,19 @@ pub(super) enum Reading {
         /// Whether no source was there at all.
         nowhere: bool,
     },
-    /// The issuer left some out, or may have; how that shows.
-    CutOff(&'static str),
+    /// The issuer left some out, or may have.
+    CutOff(Cut),
+}
+
+/// What there is where an issuer left groups out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// How that shows.
+    pub(super) sign: &'static str,
+    /// What stands in sources that are whole.
+    whole: Vec<String>,
+    /// Which sources are not, by their position.
+    missing: Vec<usize>,
 }
 
 /// Why groups cannot be read; names the place and never a value.
@@ -100,11 +111,7 @@ impl Groups {
 
     /// What both documents say.
     pub(super) fn read(&self, documents: Documents<'_>) -> Result<Reading, Unreadable> {
-        let mut found = Vec::new();
-        for source in &self.sources {
-            found.push((source, documents.of(source.from)));
-        }
-        self.reading(&found)
+        self.reading(|source| documents.of(source.from))
     }
 
     /// What one document says of every source, wherever it is configured to stand; `None` where one of them is missing. At a
@@ -113,32 +120,61 @@ impl Groups {
         if self.sources.iter().any(|source| source.way.find(claims).is_none()) {
             return Ok(None);
         }
-        let found: Vec<_> = self.sources.iter().map(|source| (source, Some(claims))).collect();
-        self.reading(&found).map(Some)
+        self.reading(|_| Some(claims)).map(Some)
     }
 
-    /// What another place says, in the form of a claim.
-    pub(super) fn of_values(&self, values: &Value, place: &str) -> Result<Vec<Group>, Unreadable> {
-        self.made(listed(values, place)?)
+    /// Whether all that is missing is the claim of this name.
+    pub(super) fn misses_only(&self, cut: &Cut, claim: &str) -> bool {
+        cut.missing.iter().filter_map(|position| self.sources.get(*position)).all(|source| source.way.begins_with(claim))
     }
 
-    fn reading(&self, found: &[(&Source, Option<&Claims>)]) -> Result<Reading, Unreadable> {
-        let mut names = Vec::new();
+    /// With what was fetched for every source that was cut off.
+    pub(super) fn completed(&self, cut: Cut, fetched: Vec<String>) -> Result<Vec<Group>, Unreadable> {
+        self.made(cut.whole.into_iter().chain(fetched).collect())
+    }
+
+    /// With what another document says of every source that was cut off; `None` where it lacks one, or is cut off as well.
+    pub(super) fn completed_in(&self, cut: Cut, claims: &Claims) -> Result<Option<Vec<Group>>, Unreadable> {
+        let mut fetched = Vec::new();
+        for source in cut.missing.iter().filter_map(|position| self.sources.get(*position)) {
+            let Some(value) = source.way.find(claims).filter(|_| source.way.sign_of_more(claims).is_none()) else { return Ok(None) };
+            let listed = listed(value, source.way.text())?;
+            if self.may_be_cut_off(&listed) {
+                return Ok(None);
+            }
+            fetched.extend(listed);
+        }
+        self.completed(cut, fetched).map(Some)
+    }
+
+    fn reading<'a>(&self, document: impl Fn(&Source) -> Option<&'a Claims>) -> Result<Reading, Unreadable> {
+        let mut cut = Cut { sign: "", whole: Vec::new(), missing: Vec::new() };
         let mut nowhere = true;
-        for (source, claims) in found {
-            let Some(claims) = claims else { continue };
+        for (position, source) in self.sources.iter().enumerate() {
+            let Some(claims) = document(source) else { continue };
             if let Some(sign) = source.way.sign_of_more(claims) {
-                return Ok(Reading::CutOff(sign));
+                cut.sign = sign;
+                cut.missing.push(position);
+                continue;
             }
             let Some(value) = source.way.find(claims) else { continue };
             nowhere = false;
             let listed = listed(value, source.way.text())?;
-            if self.limit.is_some_and(|limit| listed.len() == limit) {
-                return Ok(Reading::CutOff("exactly as many groups as the issuer ever puts into a token"));
+            if self.may_be_cut_off(&listed) {
+                cut.sign = "the issuer never puts more groups than these into a token";
+                cut.missing.push(position);
+                continue;
             }
-            names.extend(listed);
+            cut.whole.extend(listed);
         }
-        Ok(Reading::Whole { groups: self.made(names)?, nowhere })
+        if !cut.missing.is_empty() {
+            return Ok(Reading::CutOff(cut));
+        }
+        Ok(Reading::Whole { groups: self.made(cut.whole)?, nowhere })
+    }
+
+    fn may_be_cut_off(&self, listed: &[String]) -> bool {
+        self.limit.is_some_and(|limit| listed.len() == limit)
     }
 
     fn made(&self, names: Vec<String>) -> Result<Vec<Group>, Unreadable> {
@@ -181,6 +217,13 @@ impl Way {
         }
     }
 
+    fn begins_with(&self, name: &str) -> bool {
+        match self {
+            Self::Name(mine) => mine == name || mine.split('.').next() == Some(name),
+            Self::Pointer(pointer) => pointer.split('/').nth(1).is_some_and(|step| step.replace("~1", "/").replace("~0", "~") == name),
+        }
+    }
+
     fn find<'a>(&self, claims: &'a Claims) -> Option<&'a Value> {
         match self {
             Self::Name(name) => at_name(claims, name),
@@ -191,15 +234,11 @@ impl Way {
     /// Whether the document says that the claim stands elsewhere (OpenID Connect Core §5.6.2; Entra's overage), so that what is
     /// here, if anything, is not all.
     fn sign_of_more(&self, claims: &Claims) -> Option<&'static str> {
-        let is_mine = |name: &str| match self {
-            Self::Name(mine) => mine == name || mine.split('.').next() == Some(name),
-            Self::Pointer(pointer) => pointer.split('/').nth(1).is_some_and(|step| step.replace("~1", "/").replace("~0", "~") == name),
-        };
-        if claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.keys().any(|name| is_mine(name))) {
+        if claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.keys().any(|name| self.begins_with(name))) {
             return Some("`_claim_names` says that the groups stand elsewhere");
         }
         let hinted = claims.get("hasgroups").is_some_and(|value| value == &Value::Bool(true) || value.as_str() == Some("true"));
-        (hinted && is_mine("groups")).then_some("`hasgroups` says that there are more groups than fit into a token")
+        (hinted && self.begins_with("groups")).then_some("`hasgroups` says that there are more groups than fit into a token")
     }
 }
 
@@ -328,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_distinguished_name_stays_known_as_one() {
-        let read = |settings: Value, value: &str| match groups(settings).of_values(&json!([value]), "x").unwrap().pop() {
+        let read = |settings: Value, value: &str| match groups(settings).made(vec![value.to_owned()]).unwrap().pop() {
             Some(Group { name, dn, id }) => (name, dn, id),
             None => panic!("{value}"),
         };
@@ -356,19 +395,37 @@ mod tests {
         check(json!({"groups": {"sources": [{"pointer": "/groups"}]}}), json!({"hasgroups": true}), "cut off");
         let many = |count: usize| json!({"groups": (0..count).map(|number| format!("g{number:04}")).collect::<Vec<_>>()});
         check(json!({"preset": "okta"}), many(100), "cut off");
-        assert_ne!(
-            groups(json!({"preset": "okta"})).read(Documents { id_token: &claims(many(99)), userinfo: None }),
-            Ok(Reading::CutOff(""))
-        );
+        check(json!({"preset": "okta", "groups": {"max": 98}}), many(99), "more than 98 groups (`groups.max`)");
         check(json!({"groups": {"max": 99}}), many(100), "more than 99 groups (`groups.max`)");
         check(json!({}), many(2001), "more than 2000 groups (`groups.max`)");
+    }
+
+    #[test]
+    fn what_is_fetched_stands_in_for_what_was_cut_off_alone() {
+        let sources = json!([{"claim": "groups"}, {"claim": "roles"}]);
+        let groups = groups(json!({"preset": "okta", "groups": {"sources": sources, "transform": [{"strip_leading": "/"}]}}));
+        let token = claims(json!({"hasgroups": true, "groups": ["part"], "roles": ["/r"]}));
+        let cut = || match groups.read(Documents { id_token: &token, userinfo: None }) {
+            Ok(Reading::CutOff(cut)) => cut,
+            other => panic!("{other:?}"),
+        };
+        let names = |groups: Vec<Group>| groups.into_iter().map(|group| group.name).collect::<Vec<_>>().join(" ");
+        assert!(groups.misses_only(&cut(), "groups") && !groups.misses_only(&cut(), "roles"));
+        assert_eq!(names(groups.completed(cut(), vec!["/x".to_owned()]).unwrap()), "r x");
+        let within = |document: Value| groups.completed_in(cut(), &claims(document)).map(|found| found.map(names));
+        assert_eq!(within(json!({"groups": ["y"], "roles": ["z"]})), Ok(Some("r y".to_owned())));
+        assert_eq!(within(json!({"groups": []})), Ok(Some("r".to_owned())));
+        assert_eq!(within(json!({"roles": ["z"]})), Ok(None));
+        assert_eq!(within(json!({"groups": ["y"], "_claim_names": {"groups": "a"}})), Ok(None));
+        assert_eq!(within(json!({"groups": vec!["y"; 100]})), Ok(None));
+        assert!(within(json!({"groups": [5]})).is_err());
     }
 
     proptest! {
         #[test]
         fn no_value_panics_and_no_group_is_lost(names in proptest::collection::vec("[a-z/=,\\\\+ ]{0,12}", 0..12), strip in "[/a-c]{0,2}") {
             let groups = groups(changed(json!([{"strip_leading": strip}])));
-            if let Ok(made) = groups.of_values(&json!(names), "x") {
+            if let Ok(made) = groups.made(names.clone()) {
                 let expected: BTreeSet<&str> = names.iter().map(|name| name.strip_prefix(&strip).unwrap_or(name)).collect();
                 let found: BTreeSet<&str> = made.iter().map(|group| group.name.as_str()).collect();
                 prop_assert_eq!(found, expected);
@@ -378,7 +435,7 @@ mod tests {
         #[test]
         fn a_dn_is_read_or_refused(noise in ".{0,40}") {
             let groups = groups(changed(json!([{"dn_to_cn": true}])));
-            if let Ok(made) = groups.of_values(&json!([noise]), "x") {
+            if let Ok(made) = groups.made(vec![noise]) {
                 prop_assert_eq!(made.len(), 1);
             }
         }
