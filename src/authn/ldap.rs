@@ -156,7 +156,7 @@ impl Directory {
 
     /// A typed name as it is counted: the form under which the directory takes two of them for the same one.
     pub(super) fn counted_as(&self, typed: &str) -> String {
-        typed::counted(self.stripped(typed))
+        counted(self.stripped(typed))
     }
 
     /// Whether its servers can be asked, as far as is known.

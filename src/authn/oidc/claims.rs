@@ -1,11 +1,10 @@
 //! What an issuer says of somebody: JSON that was verified, and the places in it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::settings::ClaimsFrom;
-
-/// The claims of one document, by name.
-pub(super) type Claims = Map<String, Value>;
+pub(super) use crate::authn::jwt::Claims;
+use crate::clock::Timestamp;
 
 /// Everything that the issuer says of one person now.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +29,14 @@ impl<'a> Documents<'a> {
         let stands = |value: &&Value| !value.is_null();
         self.id_token.get(name).filter(stands).or_else(|| self.userinfo?.get(name).filter(stands))
     }
+}
+
+/// A `NumericDate` (RFC 7519 §2), which may have a fraction.
+pub(super) fn instant(claims: &Claims, name: &str) -> Option<Timestamp> {
+    let value = claims.get(name)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second is no matter, and what is out of range ends at its edge")]
+    let seconds = || value.as_f64().map(|seconds| seconds as i64);
+    value.as_i64().or_else(seconds).map(Timestamp)
 }
 
 /// The claim of exactly this name; where there is none, what the dots in it lead to (`realm_access.roles`). Names may hold

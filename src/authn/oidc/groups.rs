@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::claims::{Claims, Documents, at_name, at_pointer};
-use super::settings::{ClaimsFrom, GroupTransform, OidcPreset, OidcSettings, Overage};
+use super::settings::{ClaimsFrom, GroupSource, GroupTransform, OidcPreset, OidcSettings, Overage};
 use crate::authn::identity::Group;
 use crate::authn::ldap::leading_value;
 use crate::source::is_hidden;
@@ -79,21 +79,21 @@ pub(super) struct Unreadable(String);
 impl Groups {
     /// From settings that were checked.
     pub(super) fn new(settings: &OidcSettings) -> Self {
-        let preset = settings.preset.as_ref().map(|preset| preset.value);
-        let source = |source: &super::settings::GroupSource| {
-            let way = match (&source.claim, &source.pointer) {
-                (_, Some(pointer)) => Way::Pointer(pointer.value.clone()),
-                (Some(claim), None) => Way::Name(claim.value.clone()),
+        let preset = settings.kind();
+        let source = |source: GroupSource| {
+            let way = match (source.claim, source.pointer) {
+                (_, Some(pointer)) => Way::Pointer(pointer.value),
+                (Some(claim), None) => Way::Name(claim.value),
                 (None, None) => return None,
             };
             Some(Source { from: source.from, way })
         };
         Self {
-            sources: settings.groups.sources.iter().filter_map(source).collect(),
-            changes: settings.groups.transform.iter().flat_map(changes).collect(),
+            sources: settings.group_sources().into_iter().filter_map(source).collect(),
+            changes: settings.group_transforms().iter().flat_map(changes).collect(),
             max: usize::try_from(settings.groups.max.value).unwrap_or(usize::MAX),
-            limit: (preset == Some(OidcPreset::Okta)).then_some(OKTA_LIMIT),
-            ids: preset == Some(OidcPreset::Entra),
+            limit: (preset == OidcPreset::Okta).then_some(OKTA_LIMIT),
+            ids: preset == OidcPreset::Entra,
             overage: settings.groups.overage,
         }
     }
@@ -101,6 +101,11 @@ impl Groups {
     /// Whether the userinfo endpoint has to be asked.
     pub(super) fn need_userinfo(&self) -> bool {
         self.sources.iter().any(|source| source.from == ClaimsFrom::Userinfo)
+    }
+
+    /// Whether they are read anywhere.
+    pub(super) fn are_wanted(&self) -> bool {
+        !self.sources.is_empty()
     }
 
     /// Where they are read, for messages.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::claims::{Claims, Documents};
+use super::claims::{Claims, Documents, instant};
 use super::settings::{ClaimValue, OidcSettings};
 use crate::authn::identity::{IdentityClaims, SecondFactor};
 use crate::clock::Timestamp;
@@ -83,18 +83,23 @@ pub(super) struct Unfit {
     pub(super) reason: String,
 }
 
+/// The words of [`Unfit`].
+const CLAIM_REQUIRED: &str = "claim_required";
+const NO_SUBJECT: &str = "no_subject";
+const USERNAME: &str = "username";
+
 impl Person {
     /// From settings that were checked.
     pub(super) fn new(settings: &OidcSettings, ignore_case: bool) -> Self {
-        let texts = |texts: &[crate::source::Located<String>]| texts.iter().map(|text| text.value.clone()).collect::<Vec<_>>();
+        let suffix = settings.identity.strip_suffix.as_ref().map(|suffix| suffix.value.clone());
         Self {
-            username: texts(&settings.identity.username.0),
-            strip_suffix: settings.identity.strip_suffix.as_ref().map(|suffix| suffix.value.clone()).filter(|suffix| !suffix.is_empty()),
+            username: settings.username_claims(),
+            strip_suffix: suffix.filter(|suffix| !suffix.is_empty()),
             ignore_case,
-            require: settings.identity.require.clone(),
-            amr: texts(&settings.mfa.amr),
-            acr: texts(&settings.mfa.acr),
-            groups: settings.groups.sources.iter().filter_map(|source| Some(source.claim.as_ref()?.value.clone())).collect(),
+            require: settings.required_claims(),
+            amr: settings.second_factors(),
+            acr: settings.mfa.acr.iter().map(|word| word.value.clone()).collect(),
+            groups: settings.group_sources().into_iter().filter_map(|source| Some(source.claim?.value)).collect(),
         }
     }
 
@@ -105,16 +110,21 @@ impl Person {
             || self.require.keys().any(|name| alone.claim(name).is_none())
     }
 
+    /// Whether a refusal of this word is about the person, and not about the token.
+    pub(super) fn says(word: &str) -> bool {
+        [CLAIM_REQUIRED, NO_SUBJECT, USERNAME].contains(&word)
+    }
+
     /// Who it is.
     pub(super) fn described(&self, documents: Documents<'_>) -> Result<Described, Unfit> {
         for (name, wanted) in &self.require {
             if !documents.claim(name).is_some_and(|value| holds(value, wanted)) {
-                return Err(Unfit { word: "claim_required", reason: format!("the claim `{name}` is missing or has another value") });
+                return Err(Unfit { word: CLAIM_REQUIRED, reason: format!("the claim `{name}` is missing or has another value") });
             }
         }
         let id = documents.id_token.get("sub").and_then(Value::as_str).unwrap_or_default();
         if id.is_empty() || id.chars().count() > MAX_SUB || id.chars().any(is_hidden) {
-            return Err(Unfit { word: "no_subject", reason: "the claim `sub` is missing or can be nobody's".to_owned() });
+            return Err(Unfit { word: NO_SUBJECT, reason: "the claim `sub` is missing or can be nobody's".to_owned() });
         }
         Ok(Described { id: id.to_owned(), username: self.name(documents)?, claims: self.kept(documents) })
     }
@@ -133,8 +143,8 @@ impl Person {
         let said = [says("amr", &self.amr), says("acr", &self.acr)];
         if said.contains(&Some(true)) {
             // When it was used, or, where the issuer keeps that to itself, when it said so. Never a time that is to come.
-            let at = ["auth_time", "iat"].into_iter().find_map(|claim| id_token.get(claim)?.as_i64());
-            return at.map_or(SecondFactor::Unknown, |at| SecondFactor::Used(Timestamp(at).min(now)));
+            let at = instant(id_token, "auth_time").or_else(|| instant(id_token, "iat"));
+            return at.map_or(SecondFactor::Unknown, |at| SecondFactor::Used(at.min(now)));
         }
         if said.contains(&Some(false)) { SecondFactor::Absent } else { SecondFactor::Unknown }
     }
@@ -149,7 +159,7 @@ impl Person {
     }
 
     fn name(&self, documents: Documents<'_>) -> Result<String, Unfit> {
-        let unusable = |claim: &str, what: &str| Unfit { word: "username", reason: format!("the claim `{claim}` {what}") };
+        let unusable = |claim: &str, what: &str| Unfit { word: USERNAME, reason: format!("the claim `{claim}` {what}") };
         for claim in &self.username {
             let text = match documents.claim(claim) {
                 None => continue,
@@ -166,7 +176,7 @@ impl Person {
             let name = self.without_suffix(text, self.ignore_case).unwrap_or(text);
             return if may_be_a_name(name) { Ok(name.to_owned()) } else { Err(unusable(claim, "can be nobody's name")) };
         }
-        Err(Unfit { word: "username", reason: format!("none of the claims `{}` holds a name", self.username.join("`, `")) })
+        Err(Unfit { word: USERNAME, reason: format!("none of the claims `{}` holds a name", self.username.join("`, `")) })
     }
 
     fn without_suffix<'a>(&self, name: &'a str, ignore_case: bool) -> Option<&'a str> {

@@ -42,8 +42,7 @@ pub(super) enum OfRenewal {
 }
 
 /// Microsoft: a second factor, a consent, a new password, or a place that a browser alone may come from.
-const MICROSOFT_WANTS_MORE: [u32; 14] =
-    [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50144, 50158, 53000, 53001, 53003, 53004, 65001];
+const MICROSOFT_WANTS_MORE: [u32; 14] = [50055, 50072, 50074, 50076, 50078, 50079, 50097, 50144, 50158, 53000, 53001, 53003, 53004, 65001];
 /// Microsoft: wrong, or nobody in this directory.
 const MICROSOFT_SAYS_WRONG: [u32; 5] = [50020, 50034, 50056, 50126, 51004];
 /// Microsoft: locked, disabled. Anybody who can type a name can cause the first.
@@ -130,7 +129,8 @@ impl Refusal {
 
     /// For operators: the word and the numbers.
     pub(super) fn word(&self) -> String {
-        let is_word = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        let is_word =
+            |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         let error = match self.error.as_str() {
             "" => "an empty body",
             error if is_word(error) => error,
