@@ -246,13 +246,16 @@ impl App {
         }
     }
 
-    /// Replaces leaf certificates that are due and drops ended identity tokens.
+    /// Replaces leaf certificates that are due and drops ended identity tokens and logins that nobody finished.
     pub async fn upkeep(&self) {
         self.renew_keys().await;
         let issuer = self.issuer.load_full();
         issuer.authenticator.purge().await;
         if let Err(error) = issuer.identity_tokens.purge().await {
             tracing::warn!(error = %error, "ended identity tokens could not be dropped");
+        }
+        if let Err(error) = self.store.purge_pending(self.clock.now()).await {
+            tracing::warn!(error = %error, "logins that are over could not be dropped");
         }
     }
 }

@@ -25,14 +25,14 @@ use self::authenticate::Proof;
 use self::record::Record;
 use crate::audit::Audit;
 use crate::authn::authenticator::Authenticator;
-use crate::authn::identity::{Identity, Method, Principal};
-use crate::authn::verdict::Circumstances;
+use crate::authn::identity::{Identity, Principal};
+use crate::authn::verdict::{Circumstances, Renewal};
 use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
 use crate::store::Store;
-use crate::token::identity_token::{IdentityTokens, Recheck};
+use crate::token::identity_token::{Birth, IdentityTokens, Recheck};
 use crate::token::settings::{ServiceSettings, TokenTtl};
 use crate::token::{self, Access, Claims, Keys, Lives, TokenId};
 
@@ -205,10 +205,21 @@ impl Issuer {
             return Ok(wanted.then(|| presented.clone()));
         }
         let (Principal::Identified(identity), true, true) = (&proof.principal, request.offline, proof.fresh) else { return Ok(None) };
-        let Some(fingerprint) = self.authenticator.fingerprint(&identity.provider) else { return Ok(None) };
-        let (service, renewal) = (service.name(), proof.renewal.clone());
-        let recheck = recheck(identity, renewal.is_some());
-        let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, recheck).await;
+        let birth = Birth { how: proof.born, source: request.client.source() };
+        self.mint(identity, service.name(), proof.renewal.clone(), birth).await
+    }
+
+    /// Makes an identity token for somebody who was proven just now; none where their provider is gone.
+    async fn mint(
+        &self,
+        identity: &Identity,
+        service: &str,
+        renewal: Option<Renewal>,
+        birth: Birth,
+    ) -> Result<Option<SecretString>, Refusal> {
+        let Some(provider) = self.authenticator.provider(&identity.provider) else { return Ok(None) };
+        let recheck = if provider.rechecks_by_renewal() && renewal.is_none() { Recheck::Impossible } else { Recheck::ByProvider };
+        let minted = self.identity_tokens.mint(identity, service, &provider.fingerprint(), renewal, recheck, birth).await;
         minted.map(Some).map_err(|error| {
             tracing::error!(error = %error, "an identity token could not be stored");
             Refusal::Unavailable { retry_after: RETRY_AFTER }
@@ -264,14 +275,6 @@ impl Issuer {
             tokio::time::sleep_until(request.received + self.rejection_floor).await;
         }
         result
-    }
-}
-
-/// Whether somebody can be asked about again: an issuer can only be with the renewal of the sign-in.
-fn recheck(identity: &Identity, renewable: bool) -> Recheck {
-    match identity.method {
-        Method::SignIn | Method::Device if !renewable => Recheck::Impossible,
-        Method::SignIn | Method::Device | Method::Password | Method::IdentityToken | Method::Workload => Recheck::ByProvider,
     }
 }
 

@@ -107,6 +107,14 @@ impl Provider {
         }
     }
 
+    /// Whether it can be asked about somebody only with what it gave at their login.
+    pub const fn rechecks_by_renewal(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Ldap(_) => false,
+            Self::Oidc(_) => true,
+        }
+    }
+
     /// Who has this name, with every group, found without the password; whether the account may be used is not judged.
     pub async fn look_up(&self, username: &str, circumstances: &Circumstances) -> Result<Option<Identity>, Unavailable> {
         match self {

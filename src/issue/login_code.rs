@@ -16,6 +16,7 @@ use super::{Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::store::{PendingCaps, PendingKind, StateKey, StoreError};
+use crate::token::identity_token::Born;
 
 /// How long a code may be used, in seconds.
 pub(super) const LIFE: i64 = 5 * 60;
@@ -160,7 +161,7 @@ impl Issuer {
             return Err(self.used_up("login_code_over", record));
         }
         let renewal = kept.renewal.and_then(Into::into);
-        Ok(Proof { principal: Principal::Identified(Arc::new(identity)), fresh: true, renewal, presented: None, stale: None })
+        Ok(Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(Arc::new(identity))) })
     }
 
     fn is_named(&self, identity: &Identity, typed: &str) -> bool {

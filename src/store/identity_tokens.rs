@@ -3,6 +3,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use zeroize::Zeroizing;
 
 use super::seal::Field;
 use super::{Store, StoreError};
@@ -33,7 +34,7 @@ pub struct TokenRow {
     pub marker: Option<String>,
     /// Whether somebody can be asked again: `provider` or `impossible`.
     pub recheck: String,
-    /// What the provider wants back at the next look.
+    /// What the provider wants back at the next look, as [`Store::close_renewal`] made it.
     pub renewal: Option<Vec<u8>>,
     /// The one service that the token is for.
     pub service: String,
@@ -187,6 +188,16 @@ impl Store {
         Ok(())
     }
 
+    /// What a provider wants back at the next look, encrypted for this row: it opens for no other token, person or service.
+    pub fn close_renewal(&self, row: &TokenRow, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.seals.renewals.close(&beside(row), plain)
+    }
+
+    /// What [`Store::close_renewal`] closed for this row; none where it was closed for another one.
+    pub fn open_renewal(&self, row: &TokenRow, closed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.seals.renewals.open(&beside(row), closed)
+    }
+
     /// The row of a token. An altered one is logged and not found.
     pub async fn find_token(&self, token_hash: &[u8]) -> Result<Option<SealedToken>, StoreError> {
         let found =
@@ -291,6 +302,11 @@ impl Store {
         .await?;
         Ok(done.rows_affected() == 1)
     }
+}
+
+/// What a renewal is bound to.
+fn beside(row: &TokenRow) -> [Field<'_>; 4] {
+    [Field::Text(&row.id), Field::Text(&row.provider), Field::Text(&row.subject), Field::Text(&row.service)]
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &TokenRow, seal: &[u8]) -> Result<(), StoreError> {

@@ -46,7 +46,7 @@ impl Default for Fake {
             asked: Mutex::default(),
             invalid: Mutex::default(),
             offer: None,
-            view: super::login::view(),
+            view: login::view(),
             clients: Mutex::default(),
             ids: Mutex::default(),
             ages: Mutex::default(),

@@ -92,12 +92,12 @@ impl Issuer {
         let KeptSignIn { identity, csrf, code_given, service, .. } = kept;
         let mut live = self.identity_tokens.of(&identity.provider, &identity.id).await?;
         live.reverse();
-        let rows = live.into_iter().filter_map(|listed| Some((listed.row?, listed.ends)));
+        let rows = live.into_iter().filter_map(|listed| Some((listed.row?, listed.ends, listed.birth.and_then(|birth| birth.source))));
         let mut logins: Vec<LoginView> = rows
-            .map(|(row, ends)| LoginView {
+            .map(|(row, ends, from)| LoginView {
                 id: row.id,
                 service: row.service,
-                from: None,
+                from: from.map(|address| address.to_string()),
                 made: Timestamp(row.created),
                 used: Timestamp(row.used),
                 ends,

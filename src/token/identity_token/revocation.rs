@@ -1,5 +1,9 @@
 //! Identity tokens as operators see and end them.
 
+use std::net::IpAddr;
+
+use super::birth::Birth;
+use super::snapshot::Origin;
 use super::{IdentityTokens, life};
 use crate::clock::Timestamp;
 use crate::store::{StoreError, StoredToken, TokenRow};
@@ -37,6 +41,10 @@ pub struct Listed {
     pub state: &'static str,
     /// When it ends whatever happens.
     pub ends: Option<Timestamp>,
+    /// How it was made; none where the row is older than this, or altered.
+    pub birth: Option<Birth>,
+    /// The address of the last use, to the minute.
+    pub used_from: Option<IpAddr>,
 }
 
 impl IdentityTokens {
@@ -48,9 +56,11 @@ impl IdentityTokens {
                 let row = token.row().clone();
                 let state = life::ended(&row, &self.settings, now).unwrap_or("live");
                 let ends = life::absolute_end(&row, &self.settings);
-                Listed { id: row.id.clone(), row: Some(row), state, ends: Some(ends) }
+                let origin = Origin::of(&row);
+                let (birth, used_from) = (origin.birth(), origin.used_from);
+                Listed { id: row.id.clone(), row: Some(row), state, ends: Some(ends), birth, used_from }
             }
-            StoredToken::Altered { id, .. } => Listed { row: None, id, state: "altered", ends: None },
+            StoredToken::Altered { id, .. } => Listed { row: None, id, state: "altered", ends: None, birth: None, used_from: None },
         };
         Ok(self.store.all_tokens().await?.into_iter().map(listed).collect())
     }
@@ -63,8 +73,10 @@ impl IdentityTokens {
             if life::ended(&row, &self.settings, now).is_some() {
                 return None;
             }
-            let ends = life::absolute_end(&row, &self.settings);
-            Some(Listed { id: row.id.clone(), row: Some(row), state: "live", ends: Some(ends) })
+            let ends = Some(life::absolute_end(&row, &self.settings));
+            let origin = Origin::of(&row);
+            let (birth, used_from) = (origin.birth(), origin.used_from);
+            Some(Listed { id: row.id.clone(), row: Some(row), state: "live", ends, birth, used_from })
         });
         Ok(rows.collect())
     }
