@@ -4,6 +4,7 @@ mod candidate;
 mod comparison;
 mod order;
 mod policy_tests;
+mod sign_in;
 mod status;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{Client, CodeTexts, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
 use crate::store::{StateKey, Store};
@@ -76,6 +77,7 @@ impl App {
             keys: Arc::clone(&keys),
             audit,
             store: store.clone(),
+            login_codes: Arc::new(CodeTexts::new(&state_key)),
             public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
             clock: clock.clone(),
             request_deadline: config.request_deadline.duration(),
@@ -244,13 +246,16 @@ impl App {
         }
     }
 
-    /// Replaces leaf certificates that are due and drops ended identity tokens.
+    /// Replaces leaf certificates that are due and drops ended identity tokens and logins that nobody finished.
     pub async fn upkeep(&self) {
         self.renew_keys().await;
         let issuer = self.issuer.load_full();
         issuer.authenticator.purge().await;
         if let Err(error) = issuer.identity_tokens.purge().await {
             tracing::warn!(error = %error, "ended identity tokens could not be dropped");
+        }
+        if let Err(error) = self.store.purge_pending(self.clock.now()).await {
+            tracing::warn!(error = %error, "logins that are over could not be dropped");
         }
     }
 }

@@ -2,6 +2,8 @@
 //! Follows the advice of RFC 8725. Knows keys and expectations, and nothing of where they come from.
 
 mod claims;
+#[cfg(test)]
+pub(in crate::authn) mod forge;
 mod json;
 mod keys;
 

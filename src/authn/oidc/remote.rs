@@ -166,3 +166,6 @@ impl std::fmt::Debug for Checks<'_> {
         f.debug_struct("Checks").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
