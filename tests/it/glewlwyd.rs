@@ -336,7 +336,8 @@ impl Drop for Glewlwyd {
     fn drop(&mut self) {
         match &self.server {
             // It may be frozen, and then no other signal reaches it.
-            Some(server) => server.signal("KILL"),
+            Some(server) if server.id().is_some() && server.status().is_none() => server.signal("KILL"),
+            Some(_) => {}
             None => fs::remove_dir_all(&self.folder).unwrap(),
         }
     }

@@ -12,6 +12,7 @@ mod interop;
 mod labs;
 mod ldap;
 mod narrowing;
+mod openid_provider;
 mod outages;
 mod rehearsal;
 mod require;
