@@ -4,15 +4,26 @@
 
 mod address;
 mod breaker;
+mod browser;
+mod claims;
+mod device;
 #[cfg(test)]
 mod fake;
 mod flow;
+mod graph;
+mod groups;
 mod http;
 mod kept;
 mod metadata;
+mod password;
+mod person;
+mod recheck;
+mod refusal;
+mod rehearsal;
 mod relying_party;
 mod remote;
 mod settings;
+mod token_endpoint;
 mod trouble;
 mod upstream;
 

@@ -147,20 +147,21 @@ impl Http {
 
     /// Asks once. 3xx, 5xx and 429 are no answers.
     pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
-        let request = reqwest::Request::try_from(request).map_err(|_| Trouble::new("request", "the URL is none").ours())?;
+        let request = reqwest::Request::try_from(request).map_err(|_| Trouble::new("request", "the URL is none").ours().unsent())?;
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        address::check(request.url(), &self.issuer).map_err(|why| Trouble::new(&host, format!("the URL is not asked: {why}")).ours())?;
+        address::check(request.url(), &self.issuer)
+            .map_err(|why| Trouble::new(&host, format!("the URL is not asked: {why}")).ours().unsent())?;
         let gate = match lane {
             Lane::Main => &self.main,
             Lane::DeviceStart => &self.device_starts,
         };
         let late = || Trouble::new(&host, "no answer in time");
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
-            return Err(Trouble::new(&host, "too many requests are under way").ours());
+            return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
         };
         let pass = gate.breaker.pass().map_err(|wait| {
             let reason = "it failed too often, or wants to be left alone, and is not asked for a moment";
-            Trouble::new(&host, reason).retry_after(wait.max(Duration::from_secs(1)))
+            Trouble::new(&host, reason).unsent().retry_after(wait.max(Duration::from_secs(1)))
         })?;
         let began = Instant::now();
         let ends = deadline.min(began + TOTAL);
@@ -180,7 +181,11 @@ impl Http {
     }
 
     async fn exchange(&self, request: reqwest::Request, host: &str) -> Result<Answer, Trouble> {
-        let failed = |error: reqwest::Error| Trouble::new(host, reason(&error.without_url()));
+        let failed = |error: reqwest::Error| {
+            let is_connect = error.is_connect();
+            let trouble = Trouble::new(host, reason(&error.without_url()));
+            if is_connect { trouble.unsent() } else { trouble }
+        };
         let mut response = self.client.execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {

@@ -21,16 +21,22 @@ pub(super) struct Trouble {
     pub(super) retry_after: Duration,
     /// Whether it says something about the issuer, and not about who asked.
     pub(super) is_issuers: bool,
+    /// Whether the issuer may have read what was asked, and acted on it.
+    pub(super) may_have_arrived: bool,
 }
 
 impl Trouble {
     /// Something went wrong in a step.
     pub(super) fn new(step: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { step: step.into(), reason: reason.into(), status: None, retry_after: RETRY_AFTER, is_issuers: true }
+        Self { step: step.into(), reason: reason.into(), status: None, retry_after: RETRY_AFTER, is_issuers: true, may_have_arrived: true }
     }
     /// The same, which the issuer has no part in.
     pub(super) fn ours(self) -> Self {
         Self { is_issuers: false, ..self }
+    }
+    /// The same, and nothing has reached the issuer.
+    pub(super) fn unsent(self) -> Self {
+        Self { may_have_arrived: false, ..self }
     }
     /// The same, and the HTTP status of the answer.
     pub(super) fn status(self, status: u16) -> Self {

@@ -50,7 +50,7 @@ pub(super) fn seconds(period: Period) -> i64 {
 }
 
 /// Reasons that are stored, as words that last as long as the program.
-const REASONS: [&str; 16] = [
+const REASONS: [&str; 20] = [
     "revoked",
     "replaced",
     "password_changed",
@@ -67,6 +67,10 @@ const REASONS: [&str; 16] = [
     "other_identity",
     "cannot_recheck",
     "rejected",
+    "session_ended",
+    "claim_required",
+    "no_subject",
+    "username",
 ];
 
 /// Why a row was ended.
