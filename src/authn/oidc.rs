@@ -17,6 +17,7 @@ mod kept;
 mod metadata;
 mod password;
 mod person;
+mod probe;
 mod recheck;
 mod refusal;
 mod rehearsal;
