@@ -120,7 +120,7 @@ fn check_kind(name: &str, kind: ProviderKind<'_>, file: &SourceFile, findings: &
     let unavailable = match kind {
         ProviderKind::Ldap(_) => return,
         ProviderKind::File(settings) => return settings.value.check(file, findings),
-        ProviderKind::Oidc(_) => "oidc",
+        ProviderKind::Oidc(settings) => return settings.value.check(file, findings),
         ProviderKind::Workload(_) => "workload",
     };
     findings.push(file.error(kind.place(), format!("provider `{name}`: {unavailable} is not available yet")).hint("remove the provider"));
