@@ -12,6 +12,7 @@ mod methods;
 mod negative;
 mod paths;
 mod random;
+mod sign_in;
 mod wire;
 
 use std::collections::BTreeMap;
