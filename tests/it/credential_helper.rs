@@ -6,6 +6,7 @@ mod files;
 mod login;
 mod protocol;
 mod setup;
+mod transport;
 
 use fake::Fake;
 

@@ -66,7 +66,20 @@ impl DockerConfig {
                 self.path.display()
             )));
         }
+        self.check_owner()?;
         Ok(Some(new))
+    }
+
+    /// A file that is replaced belongs to who replaces it: somebody else's would be lost to them.
+    fn check_owner(&self) -> Result<(), Failure> {
+        let owner = fs::metadata(&self.target).ok().filter(|_| self.text.is_some()).map(|metadata| metadata.uid());
+        match owner.filter(|owner| *owner != rustix::process::geteuid().as_raw()) {
+            None => Ok(()),
+            Some(owner) => {
+                let path = self.path.display();
+                Err(Failure::Bad(format!("`{path}` belongs to user number {owner}; nothing is changed: run this as that user")))
+            }
+        }
     }
 
     fn spliced(&self, text: &str, registry: &str, may_replace: bool) -> Result<Option<String>, Failure> {
@@ -126,11 +139,6 @@ impl DockerConfig {
             return Err(Failure::Unavailable(format!("`{}` was changed by something else meanwhile; run this again", self.path.display())));
         }
         let metadata = fs::metadata(&self.target).map_err(failed)?;
-        let user = rustix::process::geteuid().as_raw();
-        if metadata.uid() != user {
-            let (path, owner) = (self.path.display(), metadata.uid());
-            return Err(Failure::Bad(format!("`{path}` belongs to user number {owner}; run this as that user: nothing is changed")));
-        }
         replace(&self.target, text.as_bytes(), metadata.permissions().mode() & 0o7777).map_err(failed)
     }
 

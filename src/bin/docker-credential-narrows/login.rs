@@ -109,13 +109,13 @@ async fn sign_in(bridge: &Bridge, pin: &crate::pins::Pin, wanted: &LoginArgs) ->
 fn invite(started: &Started, wanted: &LoginArgs) {
     let (address, code) = (shown(&started.verification_uri), shown(&started.user_code));
     let registry = &wanted.registry;
-    talk(&format!("To sign in to {registry}, open\n\n    {address}\n\nand enter the code\n\n    {code}\n"));
+    let mut text = format!("To sign in to {registry}, open\n\n    {address}\n\nand enter the code\n\n    {code}\n");
     if let Some(complete) = &started.verification_uri_complete {
-        talk(&format!("or open {}\nand see that the page shows this code.\n", shown(complete)));
+        text.push_str(&format!("\nor open {}\nand see that the page shows this code.\n", shown(complete)));
     }
+    talk(&format!("{text}\nWaiting for the sign-in; Ctrl-C ends it."));
     let page = started.verification_uri_complete.as_ref().unwrap_or(&started.verification_uri);
     if !wanted.no_browser && is_watched() && environment::has_screen() && browser::open(page) {
         talk("Your browser opens it now.");
     }
-    talk("Waiting for the sign-in; Ctrl-C ends it.");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::fake::{Fake, SERVICE, TOKEN};
 use super::{NOT_FOUND, refuses, set_up, signed_in};
 use crate::labs::credential_helper::Lab;
+use crate::labs::dockerd::{self, Docker};
 use crate::labs::{podman, skopeo};
 use crate::require;
 
@@ -39,13 +40,17 @@ fn shown(fake: &Fake, client: &str, scope: Option<&str>) {
 }
 
 #[tokio::test]
-async fn docker_logs_in_with_the_token_and_out_again() {
+async fn docker_shows_the_token_and_logs_out_with_it() {
+    if !require::available("dockerd (package docker.io, root)", dockerd::present()) {
+        return;
+    }
+    let daemon = Docker::start().await;
     for docker in dockers() {
         let (lab, fake) = signed_in().await;
-        let lab = lab.with(NO_DAEMON.0, NO_DAEMON.1);
-        lab.run_other(docker, &["login", &fake.host()], b"").await.ok().says(&["Login Succeeded"]);
-        shown(&fake, docker, None);
-        lab.run(&["get"], &fake.host()).await.ok().says(&[TOKEN]);
+        let lab = lab.with("DOCKER_HOST", &daemon.host()).with("DOCKER_API_VERSION", "1.41");
+        lab.run_other(docker, &["pull", &format!("{}/team/app:1", fake.host())], b"").await.refused(&[]);
+        shown(&fake, docker, Some("repository:team/app:pull"));
+        assert_eq!(fake.asked("GET /v2/team/app/manifests/1").last().unwrap().authorization.as_deref(), Some("Bearer jwt"), "{docker}");
         assert!(!lab.docker_text().contains(TOKEN), "{docker} keeps nothing itself");
         lab.run_other(docker, &["logout", &fake.host()], b"").await.ok();
         assert_eq!(fake.asked("POST /revoke").len(), 1, "{docker} tells the helper");

@@ -2,18 +2,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::response::Response;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::labs::wait;
+use crate::labs::{certificates, wait};
 
 /// What the registry calls itself.
 pub const SERVICE: &str = "registry.test";
@@ -48,6 +54,7 @@ struct Script {
 pub struct Fake {
     /// Where they listen.
     pub address: SocketAddr,
+    scheme: &'static str,
     script: Arc<Mutex<Script>>,
     task: JoinHandle<()>,
 }
@@ -57,17 +64,25 @@ impl Fake {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Script {
-            realm: format!("http://{address}/token"),
-            start: (200, begun()),
-            polls: VecDeque::from([(200, signed(TOKEN))]),
-            revoke: 200,
-            asked: Vec::new(),
-        };
-        let script = Arc::new(Mutex::new(script));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
+        let (script, router) = script(format!("http://{address}"));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, script, task }
+        Self { address, scheme: "http", script, task }
+    }
+
+    /// The same with TLS, by a certificate of an authority that it leaves as `ca.pem` in this folder.
+    pub async fn start_encrypted(folder: &Path) -> Self {
+        certificates::write(folder, &["127.0.0.1"]);
+        let chain = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap().collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+        let library = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let settings = ServerConfig::builder_with_provider(library).with_safe_default_protocol_versions().unwrap();
+        let settings = settings.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (script, router) = script(format!("https://{address}"));
+        let listener = Encrypted { listener, acceptor: TlsAcceptor::from(Arc::new(settings)) };
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, scheme: "https", script, task }
     }
 
     /// The registry's name in images.
@@ -77,7 +92,7 @@ impl Fake {
 
     /// The address of narrows.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Sends the registry's clients elsewhere.
@@ -154,6 +169,18 @@ pub fn pending() -> (u16, Value) {
     (400, body)
 }
 
+fn script(address: String) -> (Arc<Mutex<Script>>, Router) {
+    let script = Script {
+        realm: format!("{address}/token"),
+        start: (200, begun()),
+        polls: VecDeque::from([(200, signed(TOKEN))]),
+        revoke: 200,
+        asked: Vec::new(),
+    };
+    let script = Arc::new(Mutex::new(script));
+    (Arc::clone(&script), Router::new().fallback(answer).with_state(script))
+}
+
 async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -178,8 +205,35 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     if status == 401 {
         response = response.header(WWW_AUTHENTICATE, format!("Bearer realm=\"{}\",service=\"{SERVICE}\"", script.realm));
     }
+    if status == 302 {
+        response = response.header(LOCATION, "/device/start?elsewhere");
+    }
     if status == 429 || status == 503 {
         response = response.header("Retry-After", "1");
     }
     response.body(Body::from(body.to_string())).unwrap()
+}
+
+/// Whoever fails the handshake is forgotten.
+struct Encrypted {
+    listener: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Encrypted {
+    type Io = TlsStream<tokio::net::TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, peer) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
 }

@@ -47,7 +47,7 @@ async fn what_is_no_file_of_the_user_is_refused() {
 
 #[tokio::test]
 async fn an_account_without_a_home_is_told_so() {
-    let lab = Lab::new().with("HOME", "").with("XDG_CONFIG_HOME", "").with("DOCKER_CONFIG", "");
+    let lab = Lab::new().with("HOME", "nowhere").with("XDG_CONFIG_HOME", "").with("DOCKER_CONFIG", "");
     let ran = lab.run(&["setup", "127.0.0.1:1", "--narrows", "https://auth.test", "--service", "s"], "").await;
     assert_eq!(ran.code, Some(2));
     ran.refused(&["HOME", "DOCKER_CONFIG"]);

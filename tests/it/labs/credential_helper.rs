@@ -107,8 +107,8 @@ impl Lab {
         self.run_other("script", &["-qec", &self.typed(arguments), "/dev/null"], b"").await
     }
 
-    /// What somebody types at a terminal.
+    /// What somebody types at a terminal. The shell makes place, so that Ctrl-C and the exit code are the program's.
     pub fn typed(&self, arguments: &[&str]) -> String {
-        [NAME].into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
+        ["exec", NAME].into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
     }
 }
