@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod bridge;
 pub mod certificates;
+pub mod chromium;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;
