@@ -5,10 +5,12 @@
 mod active_directory;
 mod config;
 mod credential_helper;
+mod dex;
 mod ds389;
 mod end_to_end;
 mod glewlwyd;
 mod interop;
+mod keycloak;
 mod labs;
 mod ldap;
 mod narrowing;

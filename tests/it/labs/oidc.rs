@@ -96,9 +96,15 @@ impl RelyingParty {
 
     /// The bare answer of the device authorization endpoint.
     pub async fn device_authorization(&self, scope: &str) -> Response {
-        let request = self.client.post(self.endpoint("device_authorization_endpoint")).basic_auth(CLIENT_ID, Some(CLIENT_SECRET));
-        // Glewlwyd wants a `grant_type`, which RFC 8628 does not know; nobody minds it.
-        request.form(&[("client_id", CLIENT_ID), ("scope", scope), ("grant_type", "device_authorization")]).send().await.unwrap()
+        let form = [
+            ("client_id", CLIENT_ID),
+            // Dex overlooks a secret in the header here, and fails when the person has signed in.
+            ("client_secret", CLIENT_SECRET),
+            ("scope", scope),
+            // Glewlwyd wants it, RFC 8628 does not know it, and nobody minds it.
+            ("grant_type", "device_authorization"),
+        ];
+        self.client.post(self.endpoint("device_authorization_endpoint")).form(&form).send().await.unwrap()
     }
 
     /// Asks once for the tokens of a device sign-in.
