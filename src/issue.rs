@@ -1,6 +1,8 @@
 //! The path of a token request: authenticate → decide → sign → audit. Knows no HTTP.
 
 mod authenticate;
+mod device;
+mod device_flow;
 mod record;
 mod request;
 mod turns;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use device::{DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use turns::Turns;
 
