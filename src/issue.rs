@@ -3,6 +3,7 @@
 mod authenticate;
 mod device;
 mod device_flow;
+mod in_band;
 mod record;
 mod request;
 mod turns;
