@@ -4,6 +4,7 @@ mod candidate;
 mod comparison;
 mod order;
 mod policy_tests;
+mod sign_in;
 mod status;
 
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{
-    Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, RETRY_AFTER, Refusal,
-    TokenRequest, Who, WhoRequest,
+    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, RETRY_AFTER,
+    Refusal, TokenRequest, Who, WhoRequest,
 };
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
@@ -79,6 +80,7 @@ impl App {
             keys: Arc::clone(&keys),
             audit,
             store: store.clone(),
+            login_codes: Arc::new(CodeTexts::new(&state_key)),
             public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
             clock: clock.clone(),
             request_deadline: config.request_deadline.duration(),

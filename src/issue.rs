@@ -4,8 +4,10 @@ mod authenticate;
 mod device;
 mod device_flow;
 mod in_band;
+mod login_code;
 mod record;
 mod request;
+mod sign_in;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,11 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use device::{DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted};
+pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+pub use sign_in::{
+    BegunSignIn, Caller, LoginView, ReachView, Returned, SIGN_IN_LIFE, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView,
+};
 pub use turns::Turns;
 
 use self::authenticate::Proof;
@@ -58,6 +64,8 @@ pub struct Issuer {
     pub audit: Arc<Audit>,
     /// Logins that are under way.
     pub store: Store,
+    /// The texts of login codes.
+    pub login_codes: Arc<CodeTexts>,
     /// How browsers and clients reach this service; without it nobody signs in with a browser.
     pub public_url: Option<Arc<Url>>,
     /// The time.

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::bridge::{Bridge, Readiness, Reload};
 use crate::app::{App, ReloadOutcome};
 use crate::issue::{
-    Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Refusal, TokenRequest, Who,
-    WhoRequest,
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, LoginCode,
+    Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
 };
 
 impl Bridge for App {
@@ -55,6 +55,27 @@ impl Bridge for App {
     }
     fn trusted_proxies(&self) -> Arc<[IpNet]> {
         Self::trusted_proxies(self)
+    }
+    fn sign_in_offer(&self) -> Option<SignInOffer> {
+        Self::sign_in_offer(self)
+    }
+    async fn begin_sign_in(&self, caller: Caller, provider: String, service: Option<String>) -> Result<BegunSignIn, SignInRefusal> {
+        Self::begin_sign_in(self, caller, provider, service).await
+    }
+    async fn finish_sign_in(&self, caller: Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
+        Self::finish_sign_in(self, caller, returned).await
+    }
+    async fn signed_in(&self, caller: Caller, session: SecretString) -> Result<Option<SignInView>, SignInRefusal> {
+        Self::signed_in(self, caller, session).await
+    }
+    async fn login_code(&self, caller: Caller, proof: SessionProof, service: String) -> Result<LoginCode, SignInRefusal> {
+        Self::login_code(self, caller, proof, service).await
+    }
+    async fn revoke_login(&self, caller: Caller, proof: SessionProof, id: String) -> Result<(), SignInRefusal> {
+        Self::revoke_login(self, caller, proof, id).await
+    }
+    async fn sign_out(&self, proof: SessionProof) -> Result<(), SignInRefusal> {
+        Self::sign_out(self, proof).await
     }
     fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
         Self::invalid(self, id, client, reason);

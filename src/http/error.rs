@@ -70,7 +70,7 @@ impl Invalid {
         }
     }
 
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Doubled(_)
             | Self::Missing(_)

@@ -46,10 +46,7 @@ impl Issuer {
             Credentials::Anonymous => Ok(Proof::of(Principal::Anonymous)),
             Credentials::Password { username, password } => self.by_password(request, service, username, password, record).await,
             Credentials::IdentityToken(token) => self.by_identity_token(request, service, token, record).await,
-            Credentials::LoginCode(_) => {
-                record.rejected("login_code");
-                Err(Refusal::Rejected)
-            }
+            Credentials::LoginCode { username, code } => self.by_login_code(request, service, (username, code), record).await,
             Credentials::WorkloadToken(_) => {
                 record.rejected("workload_token");
                 Err(Refusal::Rejected)

@@ -95,7 +95,7 @@ impl Issuer {
         self.authenticator.relying_parties().filter(move |party| {
             let grant = party.device_grant();
             let from = source.is_some_and(|source| grant.from.iter().any(|network| network.value.contains(&source)));
-            grant.enabled && grant.in_band && from
+            grant.enabled && grant.in_band.value && from
         })
     }
 

@@ -215,6 +215,23 @@ impl Store {
         rows.iter().map(|row| self.verified(row)).collect()
     }
 
+    /// The rows of one person that nobody ended, oldest first. An altered one is logged and left out.
+    pub async fn tokens_of(&self, provider: &str, subject: &str) -> Result<Vec<SealedToken>, StoreError> {
+        let rows =
+            sqlx::query("SELECT rowid, * FROM identity_tokens WHERE provider = ? AND subject = ? AND ended IS NULL ORDER BY created, id")
+                .bind(provider)
+                .bind(subject)
+                .fetch_all(&self.pool)
+                .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            if let StoredToken::Intact(token) = self.verified(row)? {
+                found.push(*token);
+            }
+        }
+        Ok(found)
+    }
+
     /// Writes `new` in the place of `old`, seal and all. False where somebody changed the row since it was read: two
     /// writers never mix their halves.
     pub async fn replace_token(&self, old: &SealedToken, new: &TokenRow) -> Result<bool, StoreError> {

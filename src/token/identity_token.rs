@@ -140,7 +140,8 @@ impl IdentityTokens {
             service: service.to_owned(),
             proven: identity.proven.0.min(now.0),
             created: now.0,
-            looked: now.0,
+            // Between a sign-in in a browser and the login by its code minutes go by.
+            looked: identity.proven.0.min(now.0),
             used: now.0,
             ended: None,
             reason: None,

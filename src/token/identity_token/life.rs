@@ -56,7 +56,7 @@ pub(super) fn seconds(period: Period) -> i64 {
 }
 
 /// Reasons that are stored, as words that last as long as the program.
-const REASONS: [&str; 17] = [
+const REASONS: [&str; 20] = [
     "revoked",
     "replaced",
     "password_changed",
@@ -72,8 +72,11 @@ const REASONS: [&str; 17] = [
     "filtered",
     "other_identity",
     "cannot_recheck",
-    "session_ended",
     "rejected",
+    "session_ended",
+    "claim_required",
+    "no_subject",
+    "username",
 ];
 
 /// Why a row was ended.

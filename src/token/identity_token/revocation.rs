@@ -65,6 +65,30 @@ impl IdentityTokens {
         Ok(self.store.all_tokens().await?.into_iter().map(listed).collect())
     }
 
+    /// The live ones of one person, oldest first.
+    pub async fn of(&self, provider: &str, subject: &str) -> Result<Vec<Listed>, StoreError> {
+        let now = self.clock.now();
+        let rows = self.store.tokens_of(provider, subject).await?.into_iter().filter_map(|token| {
+            let row = token.row().clone();
+            if life::ended(&row, &self.settings, now).is_some() {
+                return None;
+            }
+            let ends = Some(life::absolute_end(&row, &self.settings));
+            let origin = Origin::of(&row);
+            let (birth, used_from) = (origin.birth(), origin.used_from);
+            Some(Listed { id: row.id.clone(), row: Some(row), state: "live", ends, birth, used_from })
+        });
+        Ok(rows.collect())
+    }
+
+    /// Ends a token by its id where it is this person's. False where it is not, or ended already.
+    pub async fn revoke_own(&self, id: &str, provider: &str, subject: &str) -> Result<bool, StoreError> {
+        match self.store.tokens_of(provider, subject).await?.into_iter().find(|token| token.row().id == id) {
+            Some(token) => self.end_row(&token.row().token_hash, "revoked").await,
+            None => Ok(false),
+        }
+    }
+
     /// Ends every token that is meant; how many. Rows written or altered by hand are deleted where they are meant by id
     /// or as one of all: sealing them as ended would make them believable.
     pub async fn revoke_selected(&self, selection: &Selection) -> Result<usize, StoreError> {
