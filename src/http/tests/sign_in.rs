@@ -85,10 +85,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let (issuer, partners) = (FakeIssuer::start().await, FakeIssuer::start().await);
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write(
-            "rules.yaml",
-            "version: 1\nrealm: sso\nrules:\n  - {name: dev, to: {group: dev}, allow: contributor, repository: team/**}\n",
-        );
+        write("rules.yaml", "version: 1\nrealm: sso\nrules:\n  - {name: dev, to: {group: dev}, allow: contributor, repository: team/**}\n");
         write("narrows.yaml", &configuration(&issuer, Some(&partners)));
         let (config, _) = config::load(&folder.path().join("narrows.yaml")).unwrap_or_else(|findings| panic!("{findings}"));
         let clock = Clock::fixed(Timestamp(1_790_000_000));
@@ -114,7 +111,11 @@ impl Scene {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         for cookie in headers.get_all("set-cookie") {
             let (name, value) = cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
-            if value.is_empty() { drop(browser.cookies.remove(name)) } else { drop(browser.cookies.insert(name.to_owned(), value.to_owned())) }
+            if value.is_empty() {
+                drop(browser.cookies.remove(name))
+            } else {
+                drop(browser.cookies.insert(name.to_owned(), value.to_owned()))
+            }
         }
         Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
