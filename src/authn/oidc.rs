@@ -34,3 +34,6 @@ pub use settings::{
     ClaimValue, ClaimsFrom, ClientAuthentication, ClientSettings, DeviceGrant, GroupSource, GroupTransform, IdentityClaims,
     OidcAuthorities, OidcGroups, OidcPreset, OidcSettings, OidcTls, Overage, PasswordGrant, SecondFactor, TokenChecks,
 };
+
+#[cfg(test)]
+mod tests;
