@@ -26,7 +26,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// The whole of a request.
 const TOTAL: Duration = Duration::from_secs(5);
 /// Connections that nobody uses.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// An issuer that had less time than this did not fail.
 const FAIR: Duration = Duration::from_secs(2);
 /// Requests at a time; what is beyond that waits.
@@ -36,7 +36,7 @@ const DEVICE_STARTS: usize = 8;
 /// `Retry-After` where a 429 has none.
 const THROTTLED: Duration = Duration::from_secs(10);
 /// What is believed of `Retry-After`.
-const LONGEST_RETRY: Duration = Duration::from_secs(5 * 60);
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// Requests of one lane share a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Http {
             Lane::Main => &self.main,
             Lane::DeviceStart => &self.device_starts,
         };
-        let late = || Trouble::new(&host, "no answer in time");
+        let timed_out = || Trouble::new(&host, "no answer in time");
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
             return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
         };
@@ -177,8 +177,8 @@ impl Http {
                 (Err(trouble), End::Throttled(wait))
             }
             Ok(Err(trouble)) => (Err(trouble), End::Failed),
-            Err(_) if ends - began < FAIR => return Err(late().ours()),
-            Err(_) => (Err(late()), End::Failed),
+            Err(_) if ends - began < FAIR => return Err(timed_out().ours()),
+            Err(_) => (Err(timed_out()), End::Failed),
         };
         pass.ended(end);
         result
