@@ -346,3 +346,13 @@ fn nothing_of_a_token_is_shown() {
     let shown = format!("{:?}", Signed::parse(&token, &Algorithm::ALL).unwrap());
     assert!(token.split('.').all(|part| !shown.contains(part)), "{shown}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "[A-Za-z0-9_.-]{0,64}|.{0,64}", bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..64)) {
+        let _ = verified(&text, &KeySet::default(), Hashed::default());
+        let _ = KeySet::parse(&bytes);
+        let parts = [&b"{\"alg\":\"RS256\"}"[..], &bytes, &bytes].map(encoded);
+        let _ = verified(&parts.join("."), &published(), Hashed::default());
+    }
+}

@@ -31,7 +31,8 @@ struct Scene {
 
 /// An issuer and its client, with these lines in the settings.
 async fn scene(more: &str) -> Scene {
-    let issuer = FakeIssuer::start().await;
+    // Microsoft's have the tenant in it.
+    let issuer = FakeIssuer::start_below(if more.contains("preset: entra") { "/tenant" } else { "" }).await;
     let clock = Clock::fixed(NOW);
     let party = party(&issuer, more, &clock);
     Scene { issuer, party, clock }

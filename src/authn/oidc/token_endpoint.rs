@@ -30,6 +30,7 @@ pub(super) enum Reply {
 
 /// The tokens of an answer; each may be missing.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3 call them so")]
 pub(super) struct Tokens {
     /// Says who it is. Not verified yet.
     #[serde(default)]
@@ -110,6 +111,10 @@ pub(super) fn reply(answer: &Answer) -> Result<Reply, Trouble> {
                 return Ok(refused(failure));
             }
             let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|_| odd("a body that is no JSON of tokens"))?;
+            // Some other JSON is no word for a password.
+            if tokens.id_token.is_none() && tokens.access_token.is_none() {
+                return Err(odd("a body that holds no tokens"));
+            }
             Ok(Reply::Tokens(tokens))
         }
         // 428 is how Google says that a device login is pending.
@@ -171,6 +176,7 @@ mod tests {
             (200, r#"{"access_token": "a", "token_type": "Bearer"}"#, "tokens 010"),
             (200, r#"{"error": "invalid_grant"}"#, "invalid_grant (HTTP 200)"),
             (200, "<html>", "token endpoint: HTTP status 200 with a body that is no JSON of tokens"),
+            (200, r#"{"status": "ok"}"#, "token endpoint: HTTP status 200 with a body that holds no tokens"),
             (200, "", "token endpoint: HTTP status 200 with a body that is no JSON of tokens"),
             (400, r#"{"error": "invalid_grant", "error_description": "AADSTS50126: no"}"#, "invalid_grant AADSTS50126 (HTTP 400)"),
             (400, r#"{"error": "x", "error_codes": [50076, "a", -1, 50076]}"#, "x AADSTS50076 (HTTP 400)"),

@@ -232,3 +232,22 @@ async fn another_client_or_authority_is_another_issuer() {
     assert_eq!(other.health(), Health::Unknown);
     assert!(!format!("{first:?}").contains("s3cret"));
 }
+
+/// Every second and a bit another key, while people sign in and somebody forges.
+#[tokio::test]
+async fn nobody_fails_while_keys_change_under_load() {
+    let issuer = FakeIssuer::start().await;
+    let remote = remote(&issuer);
+    for round in 0..3 {
+        issuer.rotate(Forge::p256(&format!("key-{round}")), true);
+        let good: Vec<String> = (0..20).map(|number| issuer.token(&format!("user-{number}"), NOW, json!({}))).collect();
+        let forged = Forge::p256(&format!("forged-{round}")).token(&issuer.claims("mallory", NOW));
+        let (good, forged) = tokio::join!(
+            futures_util::future::join_all(good.iter().map(|token| verify(&remote, token))),
+            futures_util::future::join_all((0..20).map(|_| verify(&remote, &forged))),
+        );
+        assert!(good.iter().all(Result::is_ok), "{good:?}");
+        assert!(forged.iter().all(|one| *one == Err(Unverified::Refused("unknown_key"))), "{forged:?}");
+    }
+    assert!(issuer.asked(KEYS).len() <= 7, "{}", issuer.asked(KEYS).len());
+}

@@ -88,9 +88,9 @@ async fn what_was_left_out_is_fetched_from_userinfo() {
 #[tokio::test]
 async fn microsofts_overage_is_fetched_from_graph_and_nowhere_else() {
     let scene = scene("preset: entra\nidentity: {username: sub}\ngroups: {overage: fetch}").await;
-    let place = scene.issuer.issuer().parse().unwrap();
+    let place = format!("http://{}", scene.issuer.address()).parse().unwrap();
     let scene = Scene { party: scene.party.with_graph(place), ..scene };
-    let ours = format!("{}/elsewhere", scene.issuer.issuer());
+    let ours = format!("http://{}/elsewhere", scene.issuer.address());
     let sources = json!({"src1": {"endpoint": ours}});
     let cut = || json!({"_claim_names": {"groups": "src1"}, "_claim_sources": sources, "oid": OID, "tid": TID, "roles": ["app"]});
     scene.grants("7", cut(), &[]);
