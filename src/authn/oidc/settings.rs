@@ -31,7 +31,7 @@ pub struct OidcSettings {
     /// How the issuer's certificate is checked.
     #[serde(default)]
     pub tls: OidcTls,
-    /// The HTTP proxy on the way to the issuer, as in http://proxy.corp.example:3128. Default none: the environment's is not
+    /// The HTTP proxy on the way to the issuer, as in `http://proxy.corp.example:3128`. Default none: the environment's is not
     /// used.
     #[serde(default)]
     pub proxy: Option<Located<String>>,
@@ -101,7 +101,7 @@ pub struct OidcAuthorities {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenChecks {
-    /// Accepted signatures: some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA. Default by preset.
+    /// Accepted signatures: some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 `EdDSA`. Default by preset.
     pub algorithms: Option<OneOrMany>,
     /// Accepted audiences beside the client id. Default none.
     pub audiences: Vec<Located<String>>,

@@ -124,7 +124,8 @@ fn check_kind(name: &str, kind: ProviderKind<'_>, file: &SourceFile, findings: &
         ProviderKind::Ldap(_) | ProviderKind::Oidc(_) => {}
         ProviderKind::File(settings) => settings.value.check(file, findings),
         ProviderKind::Workload(_) => {
-            findings.push(file.error(kind.place(), format!("provider `{name}`: workload is not available yet")).hint("remove the provider"))
+            findings
+                .push(file.error(kind.place(), format!("provider `{name}`: workload is not available yet")).hint("remove the provider"));
         }
     }
 }

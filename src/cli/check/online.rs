@@ -122,7 +122,7 @@ impl Asked<'_> {
         if let Some(issuer) = self.issuer_of(realm) {
             let why = "not looked up: an issuer says nothing of people who do not sign in";
             let step = Step::new(format!("{} {name}", kind.as_str()), Outcome::Note, why);
-            report.steps.push(report::Asked { provider: issuer.to_string(), step });
+            report.steps.push(report::Asked { provider: issuer.to_owned(), step });
             return;
         }
         let message = format!("realm `{realm}` has no {} `{name}`, which a rule names", kind.as_str());

@@ -167,7 +167,10 @@ fn rules_are_files_that_are_named_once() {
 #[test]
 fn sections_must_agree() {
     check("providers: [{name: staff}]", "1:20 provider `staff` says no kind");
-    check("providers:\n- name: staff\n  file: {path: u}\n  oidc: {issuer: a, client: {id: b}}", "4:9 provider `staff` has two kinds");
+    check(
+        "public_url: https://a.example\nproviders:\n- name: staff\n  file: {path: u}\n  oidc: {issuer: \"https://a.example\", client: {id: b}}",
+        "5:9 provider `staff` has two kinds",
+    );
     check(
         "providers: [{name: a, file: {path: u}}, {name: a, names: [x], file: {path: v}}]",
         "1:29 file provider `a` is asked for every name, beside another provider of passwords\n1:48 two providers are called `a`",

@@ -146,13 +146,11 @@ impl OidcSettings {
 
     /// What becomes of their names.
     pub fn group_transforms(&self) -> Vec<GroupTransform> {
-        match &self.groups.transform {
-            Some(written) => written.iter().map(|transform| transform.value.clone()).collect(),
-            None => {
-                let strip = |text: &str| GroupTransform { strip_leading: Some(Located::nowhere(text.to_owned())), dn_to_cn: None };
-                self.kind().values().strip_leading.map(strip).into_iter().collect()
-            }
+        if let Some(written) = &self.groups.transform {
+            return written.iter().map(|transform| transform.value.clone()).collect();
         }
+        let strip = |text: &str| GroupTransform { strip_leading: Some(Located::nowhere(text.to_owned())), dn_to_cn: None };
+        self.kind().values().strip_leading.map(strip).into_iter().collect()
     }
 
     /// The values of `amr` that stand for a second factor.
