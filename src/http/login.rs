@@ -179,12 +179,7 @@ async fn posted<B: Bridge>(edge: &Edge<B>, site: &Site, request: Request) -> Res
 }
 
 /// An order of somebody who signed in, with what it is about.
-async fn ordered<B: Bridge>(
-    edge: &Edge<B>,
-    site: &Site,
-    request: Request,
-    about: &'static str,
-) -> Result<(SessionProof, String), Trouble> {
+async fn ordered<B: Bridge>(edge: &Edge<B>, site: &Site, request: Request, about: &'static str) -> Result<(SessionProof, String), Trouble> {
     let (headers, form) = posted(edge, site, request).await?;
     let Reading::Found(session) = cookie::read(&headers, Kind::SignIn) else { return Err(Trouble::Refused(SignInRefusal::Ended)) };
     let csrf = form.once("csrf").map_err(Trouble::Invalid)?.ok_or(Trouble::Refused(SignInRefusal::NotYours))?;

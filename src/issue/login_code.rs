@@ -109,8 +109,7 @@ impl Issuer {
         event.username = Some(identity.username.clone());
         event.proof = Some((&identity).into());
         let (username, person) = (identity.username.clone(), person_of(&identity));
-        let kept =
-            KeptCode { identity, fingerprint: session.kept.fingerprint, renewal: session.kept.renewal, service: service.clone() };
+        let kept = KeptCode { identity, fingerprint: session.kept.fingerprint, renewal: session.kept.renewal, service: service.clone() };
         self.keep(PendingKind::LoginCode, &code, &person, &encode(&kept), CODES).await?;
         self.write(&event).await?;
         tracing::info!(request_id = %caller.id, provider = %kept.identity.provider, username = %username, service, "a login code was given for {service}");
@@ -176,10 +175,10 @@ impl Issuer {
 
     /// A text that ends in where to go.
     fn told(&self, what: &str) -> Refusal {
-        let page = self.public_url.as_ref().map_or_else(
-            || "the sign-in page".to_owned(),
-            |url| format!("{}/login", url.as_str().trim_end_matches('/')),
-        );
+        let page = self
+            .public_url
+            .as_ref()
+            .map_or_else(|| "the sign-in page".to_owned(), |url| format!("{}/login", url.as_str().trim_end_matches('/')));
         Refusal::RejectedWithAdvice(format!("{what} {page}").into())
     }
 }

@@ -149,12 +149,7 @@ impl Issuer {
     }
 
     /// Sends a browser to an issuer; `service` is what the person came for.
-    pub async fn begin_sign_in(
-        &self,
-        caller: &Caller,
-        provider: &str,
-        service: Option<&str>,
-    ) -> Result<BegunSignIn, SignInRefusal> {
+    pub async fn begin_sign_in(&self, caller: &Caller, provider: &str, service: Option<&str>) -> Result<BegunSignIn, SignInRefusal> {
         let public_url = self.public_url.as_ref().ok_or(SignInRefusal::NotOffered)?;
         let party = self.relying_party(provider).ok_or(SignInRefusal::UnknownProvider)?;
         let redirect = callback_of(public_url, provider)?;

@@ -107,9 +107,11 @@ fn words(trouble: &Trouble) -> Words {
             "No sign-in here",
             "This service offers no sign-in with a browser. Log in with docker login and your password, or ask your administrator.",
         ),
-        Trouble::Refused(SignInRefusal::UnknownProvider | SignInRefusal::UnknownService) => {
-            Words(StatusCode::BAD_REQUEST, "That is not here", "There is nothing of this name. Go back to the sign-in page and choose again.")
-        }
+        Trouble::Refused(SignInRefusal::UnknownProvider | SignInRefusal::UnknownService) => Words(
+            StatusCode::BAD_REQUEST,
+            "That is not here",
+            "There is nothing of this name. Go back to the sign-in page and choose again.",
+        ),
         Trouble::Refused(SignInRefusal::Ended) => Words(
             StatusCode::BAD_REQUEST,
             "Sign in again",

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use axum::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use data_encoding::BASE64;
@@ -148,7 +146,10 @@ fn protect(headers: &mut HeaderMap, forms: Forms, plain: bool) {
         (REFERRER_POLICY, "no-referrer"),
         (OPENER, "same-origin"),
         (RESOURCE, "same-origin"),
-        (PERMISSIONS, "accelerometer=(), browsing-topics=(), camera=(), clipboard-read=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"),
+        (
+            PERMISSIONS,
+            "accelerometer=(), browsing-topics=(), camera=(), clipboard-read=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

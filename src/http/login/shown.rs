@@ -30,7 +30,10 @@ pub(super) fn moment(at: Timestamp) -> String {
 pub(super) fn word(text: &str) -> Option<String> {
     let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ':' | '@' | '/' | '+');
     let first = text.chars().next()?;
-    if text.len() > LONGEST || first == '-' || text.chars().any(|character| is_hidden(character) || matches!(character, '\'' | '‘' | '’' | '‚' | '‛')) {
+    if text.len() > LONGEST
+        || first == '-'
+        || text.chars().any(|character| is_hidden(character) || matches!(character, '\'' | '‘' | '’' | '‚' | '‛'))
+    {
         return None;
     }
     // `@x` alone is PowerShell's splatting.

@@ -48,7 +48,8 @@ fn every_refusal_is_in_the_reference() {
 #[test]
 fn every_path_is_in_the_reference() {
     let routes = include_str!("../../http.rs").split("\"/").skip(1).filter_map(|rest| rest.split('"').next());
-    let routes: Vec<String> = routes.map(|path| format!("`/{}`", path.replace("{service}", "SERVICE").replace("{provider}", "NAME"))).collect();
+    let routes: Vec<String> =
+        routes.map(|path| format!("`/{}`", path.replace("{service}", "SERVICE").replace("{provider}", "NAME"))).collect();
     assert!(routes.len() >= 16, "{routes:?}");
     for path in routes {
         check(&path);

@@ -374,7 +374,13 @@ async fn logins_are_revoked_and_the_sign_in_ends() {
 
 #[tokio::test]
 async fn nothing_that_a_directory_says_is_read_as_html_or_hides_in_it() {
-    for evil in ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='x", "</title><script>", "a\u{202e}b\u{2066}c\u{200b}"] {
+    for evil in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='x",
+        "</title><script>",
+        "a\u{202e}b\u{2066}c\u{200b}",
+    ] {
         let mut view = view();
         for text in [&mut view.username, &mut view.realm, &mut view.provider] {
             *text = evil.to_owned();
@@ -398,11 +404,16 @@ async fn nothing_that_a_directory_says_is_read_as_html_or_hides_in_it() {
             running.get(&format!("/login?service={encoded}&provider={encoded}")).await,
             order(&running, "/login/code", &format!("csrf=csrf-123&service={encoded}")).await,
         ] {
-            let forms = answer.header("content-security-policy").split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned();
+            let forms =
+                answer.header("content-security-policy").split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned();
             check_page(&answer, 200, &forms);
             let shown = answer.body.split_once("</style>").unwrap().1;
             // What a form sends back stands in it as it is; everything that is seen is spelled out.
-            let seen: String = shown.split(" value=\"").enumerate().map(|(at, part)| if at == 0 { part } else { part.split_once('"').unwrap().1 }).collect();
+            let seen: String = shown
+                .split(" value=\"")
+                .enumerate()
+                .map(|(at, part)| if at == 0 { part } else { part.split_once('"').unwrap().1 })
+                .collect();
             assert!(!seen.contains(['\u{202e}', '\u{2066}', '\u{200b}']), "{seen}");
         }
     }

@@ -67,7 +67,8 @@ impl ServiceSettings {
         let starts = value.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[');
         if !starts || value.len() > LONGEST_NAME || !value.bytes().all(fits) {
             let message = format!("`{}` is no address of a registry", value.escape_debug());
-            findings.push(file.error(*place, message).hint("write what people type behind `docker login`, as in registry.corp.example:5000"));
+            findings
+                .push(file.error(*place, message).hint("write what people type behind `docker login`, as in registry.corp.example:5000"));
         }
     }
 }
