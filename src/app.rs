@@ -26,7 +26,10 @@ use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::issue::{Client, CodeTexts, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{
+    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, RETRY_AFTER,
+    Refusal, TokenRequest, Who, WhoRequest,
+};
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
 use crate::store::{StateKey, Store};
@@ -115,6 +118,18 @@ impl App {
     pub async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         let issuer = self.issuer.load_full();
         owned(async move { issuer.revoke(&token).await }).await
+    }
+
+    /// Begins a device login of a credential helper.
+    pub async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.start_device(request).await }).await
+    }
+
+    /// Asks what became of one. A login that was approved is finished and written down also when the client leaves.
+    pub async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.poll_device(request).await }).await
     }
 
     /// A request that the edge refused before it meant anything.
@@ -268,12 +283,16 @@ impl App {
 }
 
 /// Runs a request in a task of its own: it ends, counts and is written down whether or not its client waits.
-async fn owned<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Result<T, Refusal> {
+async fn owned<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Refusal> + Send + 'static,
+{
     match tokio::spawn(work).await {
         Ok(result) => result,
         Err(error) => {
             tracing::error!(error = %error, "a request ended without an answer");
-            Err(Refusal::Unavailable { retry_after: RETRY_AFTER })
+            Err(Refusal::Unavailable { retry_after: RETRY_AFTER }.into())
         }
     }
 }

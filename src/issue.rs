@@ -1,6 +1,9 @@
 //! The path of a token request: authenticate → decide → sign → audit. Knows no HTTP.
 
 mod authenticate;
+mod device;
+mod device_flow;
+mod in_band;
 mod login_code;
 mod record;
 mod request;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use device::{DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted};
 pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use sign_in::{

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{App, owned};
-use crate::issue::{BegunSignIn, Caller, LoginCode, RETRY_AFTER, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView};
+use crate::issue::{BegunSignIn, Caller, LoginCode, RETRY_AFTER, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView};
 
 impl App {
     /// Where people can sign in; none where browsers could not.
@@ -49,6 +49,6 @@ impl App {
 }
 
 async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T, SignInRefusal>> + Send + 'static) -> Result<T, SignInRefusal> {
-    let answered = owned(async move { Ok(work.await) }).await;
+    let answered: Result<_, Refusal> = owned(async move { Ok(work.await) }).await;
     answered.unwrap_or(Err(SignInRefusal::Unavailable { retry_after: RETRY_AFTER }))
 }

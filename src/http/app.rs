@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::bridge::{Bridge, Readiness, Reload};
 use crate::app::{App, ReloadOutcome};
 use crate::issue::{
-    BegunSignIn, Caller, Client, Issued, LoginCode, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest,
-    Who, WhoRequest,
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, LoginCode,
+    Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
 };
 
 impl Bridge for App {
@@ -18,6 +18,12 @@ impl Bridge for App {
     }
     async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         Self::revoke(self, token).await
+    }
+    async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        Self::start_device(self, request).await
+    }
+    async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        Self::poll_device(self, request).await
     }
     async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
         Self::who(self, request).await

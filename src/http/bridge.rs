@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::issue::{
-    BegunSignIn, Caller, Client, Issued, LoginCode, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest,
-    Who, WhoRequest,
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, LoginCode,
+    Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
 };
 
 /// The service behind the edge. Takes values, never requests of HTTP, and answers with values.
@@ -16,6 +16,10 @@ pub trait Bridge: Send + Sync + 'static {
     fn issue(&self, request: TokenRequest) -> impl Future<Output = Result<Issued, Refusal>> + Send;
     /// Ends an identity token. An unknown one is no error (RFC 7009 §2.2).
     fn revoke(&self, token: SecretString) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Begins a device login of a credential helper.
+    fn start_device(&self, request: DeviceStartRequest) -> impl Future<Output = Result<DeviceStarted, DeviceRefusal>> + Send;
+    /// Asks what became of one.
+    fn poll_device(&self, request: DevicePollRequest) -> impl Future<Output = Result<DeviceLogin, DeviceRefusal>> + Send;
     /// Tells somebody who they are here.
     fn who(&self, request: WhoRequest) -> impl Future<Output = Result<Who, Refusal>> + Send;
     /// The registries that tokens are issued for.

@@ -3,6 +3,7 @@
 
 mod caps;
 mod connections;
+mod device;
 mod documented;
 mod encrypted;
 mod fake;

@@ -68,6 +68,9 @@ impl Issuer {
     ) -> Result<Proof, Refusal> {
         let freshness = if request.offline { Freshness::AskNow } else { Freshness::CacheAllowed };
         record.typed(&self.audit, username);
+        if let Some(answer) = self.in_band(request, service, (username, password), record).await {
+            return answer;
+        }
         match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
                 record.identified(service.policy, &verified.identity, verified.cached);

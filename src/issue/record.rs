@@ -74,6 +74,11 @@ impl Record {
         self.event.reason = Some(reason.to_owned());
     }
 
+    /// What is worth knowing beside the outcome: which kind of login, or why there was none.
+    pub(super) fn because(&mut self, reason: &str) {
+        self.event.reason = Some(reason.to_owned());
+    }
+
     /// This provider could not be asked.
     pub(super) fn unavailable(&mut self, provider: &str) {
         self.event.provider = Some(provider.to_owned());
@@ -123,7 +128,7 @@ impl Record {
                 Outcome::Rejected
             }
             Some(Refusal::UnknownService | Refusal::MissingService) => Outcome::Invalid,
-            Some(Refusal::Throttled { .. }) => Outcome::Throttled,
+            Some(Refusal::Throttled { .. } | Refusal::TooManyLogins { .. }) => Outcome::Throttled,
             Some(Refusal::Unavailable { .. }) => Outcome::Unavailable,
         };
         if refusal.is_some() {

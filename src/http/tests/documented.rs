@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::error::Invalid;
-use crate::issue::Refusal;
+use crate::issue::{DeviceRefusal, Refusal};
 use crate::registry::TooManyScopes;
 
 const REFERENCE: &str = include_str!("../../../docs/http.md");
@@ -22,7 +22,20 @@ fn every_refusal_is_in_the_reference() {
         Refusal::UnknownService,
         Refusal::MissingService,
         Refusal::Throttled { retry_after: soon },
+        Refusal::TooManyLogins { retry_after: soon },
         Refusal::Unavailable { retry_after: soon },
+    ] {
+        check(&refusal.to_string());
+    }
+    for refusal in [
+        DeviceRefusal::NotOffered,
+        DeviceRefusal::UnknownProvider("X".to_owned()),
+        DeviceRefusal::SeveralProviders("X".to_owned()),
+        DeviceRefusal::Pending { interval: 5 },
+        DeviceRefusal::SlowDown { interval: 5 },
+        DeviceRefusal::Denied,
+        DeviceRefusal::Expired,
+        DeviceRefusal::UnknownFlow,
     ] {
         check(&refusal.to_string());
     }

@@ -10,8 +10,8 @@ use crate::authn::credentials::Credentials;
 use crate::clock::Timestamp;
 use crate::http::{Bridge, Readiness, Reload};
 use crate::issue::{
-    BegunSignIn, Caller, Client, GrantType, Issued, LoginCode, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView,
-    TokenRequest, Who, WhoRequest,
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, GrantType, Issued,
+    LoginCode, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
 };
 use crate::registry::ScopeRequest;
 
@@ -122,6 +122,47 @@ impl Bridge for Fake {
     async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         self.asked.lock().unwrap().push(format!("revoke {}", token.expose_secret()));
         if token.expose_secret() == "nrw_down" { Err(Refusal::Unavailable { retry_after: Duration::from_secs(5) }) } else { Ok(()) }
+    }
+
+    async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        let line = format!("start {} at {}", request.service.as_deref().unwrap_or("-"), request.provider.as_deref().unwrap_or("-"));
+        self.record(line, request.client, &request.id);
+        self.known(request.service.as_deref())?;
+        let retry_after = Duration::from_millis(2500);
+        match request.provider.as_deref() {
+            None => Err(DeviceRefusal::SeveralProviders("sso, lab".into())),
+            Some("other") => Err(DeviceRefusal::UnknownProvider("sso, lab".into())),
+            Some("none") => Err(DeviceRefusal::NotOffered),
+            Some("busy") => Err(Refusal::TooManyLogins { retry_after }.into()),
+            Some("down") => Err(Refusal::Unavailable { retry_after }.into()),
+            Some(provider) => Ok(DeviceStarted {
+                flow: SecretString::from("FLOW"),
+                provider: provider.to_owned(),
+                verification_uri: "https://sso.test/device".parse().unwrap(),
+                verification_uri_complete: (provider == "sso").then(|| "https://sso.test/device?user_code=AB".parse().unwrap()),
+                user_code: "AB".to_owned(),
+                expires_in: 600,
+                interval: 5,
+            }),
+        }
+    }
+
+    async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        self.record(format!("poll {}", request.flow.expose_secret()), request.client, &request.id);
+        match request.flow.expose_secret() {
+            "done" => Ok(DeviceLogin {
+                username: "alice".to_owned(),
+                identity_token: SecretString::from(IDENTITY_TOKEN),
+                service: "reg.test".to_owned(),
+                expires_in: 604_800,
+            }),
+            "pending" => Err(DeviceRefusal::Pending { interval: 5 }),
+            "fast" => Err(DeviceRefusal::SlowDown { interval: 10 }),
+            "denied" => Err(DeviceRefusal::Denied),
+            "late" => Err(DeviceRefusal::Expired),
+            "down" => Err(Refusal::Unavailable { retry_after: Duration::from_millis(2500) }.into()),
+            _ => Err(DeviceRefusal::UnknownFlow),
+        }
     }
 
     async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
