@@ -208,7 +208,7 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
     let sent = &scene.issuer.asked(TOKEN)[0].form;
     assert_eq!((sent["code"].as_str(), sent["redirect_uri"].as_str()), ("code-1", "http://127.0.0.1:5001/oidc/sso/callback"));
     let page = scene.get(&mut browser, "/login").await;
-    for text in ["Signed in as alice", "team/**", "pull,push", "reg.test:5000", "None. After a docker login"] {
+    for text in ["Signed in as alice", "team/**", "pull, push", "reg.test:5000", "None. After a docker login"] {
         assert!(page.body.contains(text), "{text}: {}", page.body);
     }
     let given = scene.order_code(&mut browser, "reg").await;
@@ -408,8 +408,8 @@ async fn nobody_ends_the_logins_of_somebody_else() {
     let page = scene.get(&mut bob, "/login").await;
     assert!(!page.body.contains(&id));
     scene.post(&mut bob, "/login/revoke", &format!("csrf={}&id={id}", page.value("csrf"))).await;
-    let alive = scene.token("<token>", issued["refresh_token"].as_str().unwrap(), "service=reg").await;
-    assert_eq!(alive.status, 200, "{}", alive.body);
+    let answer = scene.token("<token>", issued["refresh_token"].as_str().unwrap(), "service=reg").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
     // Her form's word is not his.
     let hers = scene.get(&mut alice, "/login").await.value("csrf");
     let stolen = scene.post(&mut bob, "/login/code", &format!("csrf={hers}&service=reg")).await;
