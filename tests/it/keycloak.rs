@@ -53,7 +53,7 @@ impl Keycloak {
             "--hostname-strict=false",
         ];
         let server = Server::start_with("keycloak", process::folder(), &program, &arguments, &ADMINISTRATOR);
-        let lab = Self { root: format!("http://127.0.0.1:{port}"), client: oidc::plain_client(), server: server };
+        let lab = Self { root: format!("http://127.0.0.1:{port}"), client: oidc::plain_client(), server };
         let url = format!("{}/realms/master", lab.root);
         lab.ready(&url).await;
         lab.administer("POST", "", &realm()).await;
