@@ -4,6 +4,7 @@ mod candidate;
 mod comparison;
 mod order;
 mod policy_tests;
+mod sign_in;
 mod status;
 
 use std::sync::Arc;
@@ -25,7 +26,10 @@ use crate::authn::throttle::Throttle;
 use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::issue::{Client, Issued, Issuer, RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{
+    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, RETRY_AFTER,
+    Refusal, TokenRequest, Who, WhoRequest,
+};
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
 use crate::store::{StateKey, Store};
@@ -76,6 +80,7 @@ impl App {
             keys: Arc::clone(&keys),
             audit,
             store: store.clone(),
+            login_codes: Arc::new(CodeTexts::new(&state_key)),
             public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
             clock: clock.clone(),
             request_deadline: config.request_deadline.duration(),
@@ -113,6 +118,18 @@ impl App {
     pub async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         let issuer = self.issuer.load_full();
         owned(async move { issuer.revoke(&token).await }).await
+    }
+
+    /// Begins a device login of a credential helper.
+    pub async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.start_device(request).await }).await
+    }
+
+    /// Asks what became of one. A login that was approved is finished and written down also when the client leaves.
+    pub async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        let issuer = self.issuer.load_full();
+        owned(async move { issuer.poll_device(request).await }).await
     }
 
     /// A request that the edge refused before it meant anything.
@@ -244,7 +261,7 @@ impl App {
         }
     }
 
-    /// Replaces leaf certificates that are due and drops ended identity tokens.
+    /// Replaces leaf certificates that are due and drops ended identity tokens and logins that nobody finished.
     pub async fn upkeep(&self) {
         self.renew_keys().await;
         let issuer = self.issuer.load_full();
@@ -252,16 +269,23 @@ impl App {
         if let Err(error) = issuer.identity_tokens.purge().await {
             tracing::warn!(error = %error, "ended identity tokens could not be dropped");
         }
+        if let Err(error) = self.store.purge_pending(self.clock.now()).await {
+            tracing::warn!(error = %error, "logins that are over could not be dropped");
+        }
     }
 }
 
 /// Runs a request in a task of its own: it ends, counts and is written down whether or not its client waits.
-async fn owned<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Result<T, Refusal> {
+async fn owned<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Refusal> + Send + 'static,
+{
     match tokio::spawn(work).await {
         Ok(result) => result,
         Err(error) => {
             tracing::error!(error = %error, "a request ended without an answer");
-            Err(Refusal::Unavailable { retry_after: RETRY_AFTER })
+            Err(Refusal::Unavailable { retry_after: RETRY_AFTER }.into())
         }
     }
 }

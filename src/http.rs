@@ -3,7 +3,8 @@
 //! - this file: every path on one screen
 //! - `server`, `patience`: connections
 //! - `visit`, `client`: a request's id, its address, its line in the log
-//! - `token`, `oauth`, `revoke`, `whoami`, `keys`, `health`, `reload`: the handlers
+//! - `token`, `oauth`, `revoke`, `device`, `whoami`, `keys`, `health`, `reload`: the handlers
+//! - `login`: the pages for people and their browsers
 //! - `basic`, `parameters`, `form`: what requests are made of
 //! - `error`: the only place where a failure becomes a status
 
@@ -12,12 +13,14 @@ mod app;
 mod basic;
 mod bridge;
 mod client;
+mod device;
 mod edge;
 mod error;
 mod form;
 mod health;
 mod keys;
 mod limits;
+mod login;
 mod oauth;
 mod parameters;
 mod patience;
@@ -58,7 +61,15 @@ pub fn router<B: Bridge>(bridge: Arc<B>, limits: Limits) -> Router {
         .route("/auth/token", token())
         .route("/v2/token", token())
         .route("/revoke", only(routing::post(revoke::post::<B>), POST))
+        .route("/device/start", only(routing::post(device::start::<B>), POST))
+        .route("/device/poll", only(routing::post(device::poll::<B>), POST))
         .route("/whoami", only(routing::get(whoami::get::<B>), GET))
+        .route("/login", only(routing::get(login::get::<B>), GET))
+        .route("/login/start", only(routing::post(login::start::<B>), POST))
+        .route("/login/code", only(routing::post(login::code::<B>), POST))
+        .route("/login/revoke", only(routing::post(login::revoke::<B>), POST))
+        .route("/login/out", only(routing::post(login::out::<B>), POST))
+        .route("/oidc/{provider}/callback", only(routing::get(login::callback::<B>), GET))
         .route("/keys/{service}/jwks.json", only(routing::get(keys::jwks::<B>), GET))
         .route("/keys/{service}/bundle.pem", only(routing::get(keys::bundle::<B>), GET))
         .route("/.well-known/jwks.json", only(routing::get(keys::only_jwks::<B>), GET))

@@ -1,8 +1,13 @@
 //! The path of a token request: authenticate → decide → sign → audit. Knows no HTTP.
 
 mod authenticate;
+mod device;
+mod device_flow;
+mod in_band;
+mod login_code;
 mod record;
 mod request;
+mod sign_in;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -12,21 +17,26 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use device::{DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted};
+pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+pub use sign_in::{
+    BegunSignIn, Caller, LoginView, ReachView, Returned, SIGN_IN_LIFE, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView,
+};
 pub use turns::Turns;
 
 use self::authenticate::Proof;
 use self::record::Record;
 use crate::audit::Audit;
 use crate::authn::authenticator::Authenticator;
-use crate::authn::identity::Principal;
-use crate::authn::verdict::Circumstances;
+use crate::authn::identity::{Identity, Principal};
+use crate::authn::verdict::{Circumstances, Renewal};
 use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
 use crate::store::Store;
-use crate::token::identity_token::{IdentityTokens, Recheck};
+use crate::token::identity_token::{Birth, IdentityTokens, Recheck};
 use crate::token::settings::{ServiceSettings, TokenTtl};
 use crate::token::{self, Access, Claims, Keys, Lives, TokenId};
 
@@ -54,6 +64,8 @@ pub struct Issuer {
     pub audit: Arc<Audit>,
     /// Logins that are under way.
     pub store: Store,
+    /// The texts of login codes.
+    pub login_codes: Arc<CodeTexts>,
     /// How browsers and clients reach this service; without it nobody signs in with a browser.
     pub public_url: Option<Arc<Url>>,
     /// The time.
@@ -197,9 +209,21 @@ impl Issuer {
             return Ok(wanted.then(|| presented.clone()));
         }
         let (Principal::Identified(identity), true, true) = (&proof.principal, request.offline, proof.fresh) else { return Ok(None) };
-        let Some(fingerprint) = self.authenticator.fingerprint(&identity.provider) else { return Ok(None) };
-        let (service, renewal) = (service.name(), proof.renewal.clone());
-        let minted = self.identity_tokens.mint(identity, service, &fingerprint, renewal, Recheck::ByProvider).await;
+        let birth = Birth { how: proof.born, source: request.client.source() };
+        self.mint(identity, service.name(), proof.renewal.clone(), birth).await
+    }
+
+    /// Makes an identity token for somebody who was proven just now; none where their provider is gone.
+    async fn mint(
+        &self,
+        identity: &Identity,
+        service: &str,
+        renewal: Option<Renewal>,
+        birth: Birth,
+    ) -> Result<Option<SecretString>, Refusal> {
+        let Some(provider) = self.authenticator.provider(&identity.provider) else { return Ok(None) };
+        let recheck = if provider.rechecks_by_renewal() && renewal.is_none() { Recheck::Impossible } else { Recheck::ByProvider };
+        let minted = self.identity_tokens.mint(identity, service, &provider.fingerprint(), renewal, recheck, birth).await;
         minted.map(Some).map_err(|error| {
             tracing::error!(error = %error, "an identity token could not be stored");
             Refusal::Unavailable { retry_after: RETRY_AFTER }

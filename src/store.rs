@@ -54,6 +54,7 @@ struct Seals {
     sources: Seal,
     pending: Seal,
     vault: Vault,
+    renewals: Vault,
 }
 
 impl Store {
@@ -74,6 +75,7 @@ impl Store {
             sources: Seal::new(key, "known sources"),
             pending: Seal::new(key, "pending logins"),
             vault: Vault::new(key, "pending logins")?,
+            renewals: Vault::new(key, "renewals")?,
         });
         let mut attempt = 1;
         let pool = loop {

@@ -125,6 +125,7 @@ fn next(former: &Issuer, config: &Config, authenticator: Arc<Authenticator>, clo
         keys: Arc::clone(&former.keys),
         audit: Arc::clone(&former.audit),
         store: former.store.clone(),
+        login_codes: Arc::clone(&former.login_codes),
         public_url: config.public_url.as_ref().map(|url| Arc::new(url.value.clone())),
         clock: clock.clone(),
         request_deadline: config.request_deadline.duration(),

@@ -24,7 +24,12 @@ pub enum Credentials {
     /// `nrw_…`: a token that narrows gave to docker instead of the password.
     IdentityToken(SecretString),
     /// `nrl_…`: a code from the sign-in page.
-    LoginCode(SecretString),
+    LoginCode {
+        /// The name exactly as typed.
+        username: String,
+        /// The code.
+        code: SecretString,
+    },
     /// Three base64url parts: the token of a workload issuer.
     WorkloadToken(SecretString),
     /// Something that can never be right (an empty password, NUL, over the caps); asked of nobody.
@@ -43,7 +48,7 @@ impl Credentials {
             return Self::IdentityToken(secret);
         }
         if text.starts_with("nrl_") {
-            return Self::LoginCode(secret);
+            return Self::LoginCode { username: username.to_owned(), code: secret };
         }
         if looks_like_jwt(text) {
             return Self::WorkloadToken(secret);
@@ -70,7 +75,7 @@ impl fmt::Debug for Credentials {
             Self::Anonymous => "Anonymous",
             Self::Password { .. } => "Password",
             Self::IdentityToken(_) => "IdentityToken",
-            Self::LoginCode(_) => "LoginCode",
+            Self::LoginCode { .. } => "LoginCode",
             Self::WorkloadToken(_) => "WorkloadToken",
             Self::Unusable(_) => "Unusable",
         })

@@ -54,8 +54,10 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub(super) use dn::leading_value;
 pub use lockout::NAME as LOCK_OUT;
 pub use settings::{BindMode, GroupStrategy, LdapSettings, Preset};
+pub(super) use typed::{counted, may_be_a_name};
 
 use self::dn::Dn;
 use self::dn_template::DnTemplate;
@@ -65,7 +67,7 @@ use self::servers::Servers;
 use self::state::AccountRules;
 use self::template::FilterTemplate;
 use self::trouble::Trouble;
-use self::typed::{Strip, may_be_a_name};
+use self::typed::Strip;
 use super::attempt::Attempt;
 use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};
@@ -154,7 +156,7 @@ impl Directory {
 
     /// A typed name as it is counted: the form under which the directory takes two of them for the same one.
     pub(super) fn counted_as(&self, typed: &str) -> String {
-        typed::counted(self.stripped(typed))
+        counted(self.stripped(typed))
     }
 
     /// Whether its servers can be asked, as far as is known.

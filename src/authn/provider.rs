@@ -24,6 +24,14 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// The same, with what the provider of a former generation knows of the same issuer.
+    pub(super) fn succeeding(self, former: &Self) -> Self {
+        match (self, former) {
+            (Self::Oidc(party), Self::Oidc(former)) => Self::Oidc(Box::new(party.succeeding(former))),
+            (provider @ (Self::File(_) | Self::Ldap(_) | Self::Oidc(_)), _) => provider,
+        }
+    }
+
     /// Whether this name and password are right, whoever asks from wherever. The answer may be shared and remembered;
     /// what depends on the single request is [`Provider::admits`]. The password is asked about now in any case; `freshness` says
     /// whether groups of a moment ago will do.
@@ -96,6 +104,14 @@ impl Provider {
         match self {
             Self::File(_) => false,
             Self::Ldap(_) | Self::Oidc(_) => true,
+        }
+    }
+
+    /// Whether it can be asked about somebody only with what it gave at their login.
+    pub const fn rechecks_by_renewal(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Ldap(_) => false,
+            Self::Oidc(_) => true,
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) fn usable(username: &str, password: &str) -> anyhow::Result<()> {
     match Credentials::classify(username, SecretString::from(password)) {
         Credentials::Password { .. } => Ok(()),
         Credentials::Unusable(reason) => bail!("nobody can log in with this password: {reason}"),
-        Credentials::Anonymous | Credentials::IdentityToken(_) | Credentials::LoginCode(_) | Credentials::WorkloadToken(_) => {
+        Credentials::Anonymous | Credentials::IdentityToken(_) | Credentials::LoginCode { .. } | Credentials::WorkloadToken(_) => {
             bail!("nobody can log in with this password: it looks like a token")
         }
     }

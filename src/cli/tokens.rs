@@ -1,6 +1,7 @@
 //! `narrows tokens list|revoke`: identity tokens, seen and ended from the command line while the service runs.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -116,7 +117,7 @@ async fn list(args: &ListArgs, tokens: &IdentityTokens, out: &mut dyn Write) -> 
         let tokens: Vec<_> = listed.iter().map(as_json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&tokens)?)?;
     } else {
-        let header = ["ID", "USER", "PROVIDER", "SERVICE", "MADE", "LAST USED", "ENDS", "STATE"].map(str::to_owned);
+        let header = ["ID", "USER", "PROVIDER", "SERVICE", "BORN", "MADE", "FROM", "LAST USED", "FROM", "ENDS", "STATE"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(header).chain(listed.iter().map(as_cells)).collect();
         write_table(&rows, out)?;
     }
@@ -157,6 +158,9 @@ fn as_json(token: &Listed) -> serde_json::Value {
         "username": row.username,
         "subject": row.subject,
         "service": row.service,
+        "born": token.birth.map(|birth| birth.how.as_str()),
+        "made_from": token.birth.and_then(|birth| birth.source),
+        "used_from": token.used_from,
         "proven": Timestamp(row.proven).rfc3339(),
         "created": Timestamp(row.created).rfc3339(),
         "looked": Timestamp(row.looked).rfc3339(),
@@ -166,17 +170,22 @@ fn as_json(token: &Listed) -> serde_json::Value {
     })
 }
 
-fn as_cells(token: &Listed) -> [String; 8] {
+fn as_cells(token: &Listed) -> [String; 11] {
     let time = |seconds: i64| Timestamp(seconds).rfc3339();
-    let cell = |show: &dyn Fn(&TokenRow) -> String| token.row.as_ref().map_or_else(|| "?".to_owned(), |row| audit::escaped(&show(row)));
+    let unknown = || "?".to_owned();
+    let address = |address: Option<IpAddr>| address.map_or_else(unknown, |address| address.to_string());
+    let cell = |show: &dyn Fn(&TokenRow) -> String| token.row.as_ref().map_or_else(unknown, |row| audit::escaped(&show(row)));
     [
         audit::escaped(&token.id),
         cell(&|row| format!("{}/{}", row.realm, row.username)),
         cell(&|row| row.provider.clone()),
         cell(&|row| row.service.clone()),
+        token.birth.map_or_else(unknown, |birth| birth.how.as_str().to_owned()),
         cell(&|row| time(row.created)),
+        address(token.birth.and_then(|birth| birth.source)),
         cell(&|row| time(row.used)),
-        token.ends.map_or_else(|| "?".to_owned(), Timestamp::rfc3339),
+        address(token.used_from),
+        token.ends.map_or_else(unknown, Timestamp::rfc3339),
         token.state.to_owned(),
     ]
 }
@@ -211,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::authn::identity::{Group, Identity, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
-    use crate::token::identity_token::Recheck;
+    use crate::token::identity_token::{Birth, Born, Recheck};
 
     #[derive(Parser)]
     struct Line {
@@ -250,7 +259,8 @@ mod tests {
                 claims: IdentityClaims::new(),
                 second_factor: SecondFactor::Unknown,
             };
-            self.tokens.mint(&identity, "registry.example", "f", None, Recheck::ByProvider).await.unwrap()
+            let birth = Birth { how: Born::Password, source: Some("192.0.2.7".parse().unwrap()) };
+            self.tokens.mint(&identity, "registry.example", "f", None, Recheck::ByProvider, birth).await.unwrap()
         }
 
         async fn run(&self, line: &[&str]) -> (String, ExitCode) {
@@ -273,7 +283,9 @@ mod tests {
         assert!(lines[0].starts_with("ID                USER"), "{text}");
         let alice = lines.iter().find(|line| line.contains("corp/alice")).unwrap();
         assert!(
-            alice.ends_with("staff     registry.example  2023-11-14T22:13:20Z  2023-11-14T22:13:20Z  2024-02-12T22:13:20Z  live"),
+            alice.ends_with(
+                "staff     registry.example  password  2023-11-14T22:13:20Z  192.0.2.7  2023-11-14T22:13:20Z  192.0.2.7  2024-02-12T22:13:20Z  live"
+            ),
             "{text}"
         );
         assert!(text.contains("lab/b\\u202eob\\u000a"), "{text}");
@@ -282,6 +294,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json[0]["username"], "alice");
         assert_eq!(json[0]["state"], "live");
+        assert_eq!(
+            (&json[0]["born"], &json[0]["made_from"], &json[0]["used_from"]),
+            (&json!("password"), &json!("192.0.2.7"), &json!("192.0.2.7"))
+        );
         assert_eq!(json.as_array().unwrap().len(), 1);
     }
 

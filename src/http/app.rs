@@ -7,7 +7,10 @@ use secrecy::SecretString;
 
 use super::bridge::{Bridge, Readiness, Reload};
 use crate::app::{App, ReloadOutcome};
-use crate::issue::{Client, Issued, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, LoginCode,
+    Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
+};
 
 impl Bridge for App {
     async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
@@ -15,6 +18,12 @@ impl Bridge for App {
     }
     async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         Self::revoke(self, token).await
+    }
+    async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        Self::start_device(self, request).await
+    }
+    async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        Self::poll_device(self, request).await
     }
     async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
         Self::who(self, request).await
@@ -46,6 +55,27 @@ impl Bridge for App {
     }
     fn trusted_proxies(&self) -> Arc<[IpNet]> {
         Self::trusted_proxies(self)
+    }
+    fn sign_in_offer(&self) -> Option<SignInOffer> {
+        Self::sign_in_offer(self)
+    }
+    async fn begin_sign_in(&self, caller: Caller, provider: String, service: Option<String>) -> Result<BegunSignIn, SignInRefusal> {
+        Self::begin_sign_in(self, caller, provider, service).await
+    }
+    async fn finish_sign_in(&self, caller: Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
+        Self::finish_sign_in(self, caller, returned).await
+    }
+    async fn signed_in(&self, caller: Caller, session: SecretString) -> Result<Option<SignInView>, SignInRefusal> {
+        Self::signed_in(self, caller, session).await
+    }
+    async fn login_code(&self, caller: Caller, proof: SessionProof, service: String) -> Result<LoginCode, SignInRefusal> {
+        Self::login_code(self, caller, proof, service).await
+    }
+    async fn revoke_login(&self, caller: Caller, proof: SessionProof, id: String) -> Result<(), SignInRefusal> {
+        Self::revoke_login(self, caller, proof, id).await
+    }
+    async fn sign_out(&self, proof: SessionProof) -> Result<(), SignInRefusal> {
+        Self::sign_out(self, proof).await
     }
     fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
         Self::invalid(self, id, client, reason);

@@ -32,7 +32,7 @@ impl<B: Bridge> Edge<B> {
     pub(super) fn refuse(&self, visit: &Visit, failure: &Failure, service: Option<&str>) -> Response {
         match failure {
             Failure::Invalid(invalid) => self.bridge.invalid(&visit.id, &visit.client, invalid.reason()),
-            Failure::Refused(_) => {}
+            Failure::Refused(_) | Failure::Device(_) => {}
         }
         failure.response(&self.realm(service))
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::answer;
 use super::bridge::Reload;
-use crate::issue::Refusal;
+use crate::issue::{DeviceRefusal, Refusal};
 use crate::registry::TooManyScopes;
 
 /// Docker shows a message to a person in one line of a terminal.
@@ -70,7 +70,7 @@ impl Invalid {
         }
     }
 
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Doubled(_)
             | Self::Missing(_)
@@ -117,6 +117,8 @@ pub(super) enum Failure {
     Invalid(Invalid),
     /// Refused by the service.
     Refused(Refusal),
+    /// A device login does not begin or go on.
+    Device(DeviceRefusal),
 }
 
 impl From<Invalid> for Failure {
@@ -129,6 +131,21 @@ impl From<Refusal> for Failure {
         Self::Refused(refusal)
     }
 }
+impl From<DeviceRefusal> for Failure {
+    fn from(refusal: DeviceRefusal) -> Self {
+        match refusal {
+            DeviceRefusal::Refused(refusal) => Self::Refused(refusal),
+            DeviceRefusal::NotOffered
+            | DeviceRefusal::UnknownProvider(_)
+            | DeviceRefusal::SeveralProviders(_)
+            | DeviceRefusal::Pending { .. }
+            | DeviceRefusal::SlowDown { .. }
+            | DeviceRefusal::Denied
+            | DeviceRefusal::Expired
+            | DeviceRefusal::UnknownFlow => Self::Device(refusal),
+        }
+    }
+}
 
 impl Failure {
     /// The answer. `realm` is the name of a configured service, never what the client sent.
@@ -136,6 +153,7 @@ impl Failure {
         match self {
             Self::Invalid(invalid) => invalid.response(),
             Self::Refused(refusal) => refused(refusal, realm),
+            Self::Device(refusal) => not_by_device(refusal, realm),
         }
     }
 }
@@ -149,13 +167,30 @@ fn refused(refusal: &Refusal, realm: &str) -> Response {
         Refusal::UnknownService | Refusal::MissingService => {
             Body::new("BAD_REQUEST", "invalid_request", refusal).response(StatusCode::BAD_REQUEST, HeaderMap::new())
         }
-        Refusal::Throttled { retry_after } => {
+        Refusal::Throttled { retry_after } | Refusal::TooManyLogins { retry_after } => {
             Body::new("TOOMANYREQUESTS", "temporarily_unavailable", refusal).response(StatusCode::TOO_MANY_REQUESTS, later(*retry_after))
         }
         Refusal::Unavailable { retry_after } => {
             Body::new("UNAVAILABLE", "temporarily_unavailable", refusal).response(StatusCode::SERVICE_UNAVAILABLE, later(*retry_after))
         }
     }
+}
+
+/// The errors of RFC 8628 §3.5.
+fn not_by_device(refusal: &DeviceRefusal, realm: &str) -> Response {
+    let (error, interval) = match refusal {
+        DeviceRefusal::Refused(refusal) => return refused(refusal, realm),
+        DeviceRefusal::NotOffered => {
+            return Body::new("NOT_FOUND", "invalid_request", refusal).response(StatusCode::NOT_FOUND, HeaderMap::new());
+        }
+        DeviceRefusal::UnknownProvider(_) | DeviceRefusal::SeveralProviders(_) => ("invalid_request", None),
+        DeviceRefusal::Pending { interval } => ("authorization_pending", Some(*interval)),
+        DeviceRefusal::SlowDown { interval } => ("slow_down", Some(*interval)),
+        DeviceRefusal::Denied => ("access_denied", None),
+        DeviceRefusal::Expired => ("expired_token", None),
+        DeviceRefusal::UnknownFlow => ("invalid_grant", None),
+    };
+    Body { interval, ..Body::new("BAD_REQUEST", error, refusal) }.response(StatusCode::BAD_REQUEST, HeaderMap::new())
 }
 
 /// 404: no such path, no such key.
@@ -209,6 +244,9 @@ struct Body {
     errors: [Item; 1],
     error: &'static str,
     error_description: String,
+    /// Seconds until a device login may be asked about again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -221,7 +259,7 @@ struct Item {
 impl Body {
     fn new(code: &'static str, error: &'static str, message: &(impl ToString + ?Sized)) -> Self {
         let message: String = message.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(MAX_MESSAGE).collect();
-        Self { errors: [Item { code, message: message.clone(), detail: None }], error, error_description: message }
+        Self { errors: [Item { code, message: message.clone(), detail: None }], error, error_description: message, interval: None }
     }
 
     fn response(&self, status: StatusCode, headers: HeaderMap) -> Response {

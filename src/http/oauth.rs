@@ -77,7 +77,7 @@ fn saved(token: &str, presented: Presented) -> Result<Credentials, Invalid> {
         identity_token @ Credentials::IdentityToken(_) => identity_token,
         Credentials::Anonymous
         | Credentials::Password { .. }
-        | Credentials::LoginCode(_)
+        | Credentials::LoginCode { .. }
         | Credentials::WorkloadToken(_)
         | Credentials::Unusable(_) => Credentials::Unusable("no identity token"),
     })

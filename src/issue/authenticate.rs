@@ -1,8 +1,10 @@
 //! Who asks: each kind of credentials by its own way, none of which falls through to another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::OwnedMutexGuard;
 
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
@@ -10,14 +12,19 @@ use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::authn::verdict::{Rejection, Renewal, Standing, Unavailable};
-use crate::token::identity_token::{PresentError, Presented};
+use crate::token::identity_token::{Born, PresentError, Presented};
+
+/// A look at a login takes about so long.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Who asks, and how that was proven.
 pub(super) struct Proof {
     /// The asker.
     pub(super) principal: Principal,
-    /// Whether the provider proved the password for this very request, not a cache for an earlier one.
+    /// Whether the provider proved it for this very request, not a cache for an earlier one.
     pub(super) fresh: bool,
+    /// By which kind of login.
+    pub(super) born: Born,
     /// What the provider wants back at a later re-check.
     pub(super) renewal: Option<Renewal>,
     /// The identity token that was presented.
@@ -26,18 +33,20 @@ pub(super) struct Proof {
     pub(super) stale: Option<Stale>,
 }
 
+impl Proof {
+    /// Of somebody who proved nothing that a token could be made of.
+    pub(super) fn of(principal: Principal) -> Self {
+        Self { principal, fresh: false, born: Born::Password, renewal: None, presented: None, stale: None }
+    }
+}
+
 impl Issuer {
     pub(super) async fn authenticate(&self, request: &TokenRequest, service: Service<'_>, record: &mut Record) -> Result<Proof, Refusal> {
         match &request.credentials {
-            Credentials::Anonymous => {
-                Ok(Proof { principal: Principal::Anonymous, fresh: false, renewal: None, presented: None, stale: None })
-            }
+            Credentials::Anonymous => Ok(Proof::of(Principal::Anonymous)),
             Credentials::Password { username, password } => self.by_password(request, service, username, password, record).await,
             Credentials::IdentityToken(token) => self.by_identity_token(request, service, token, record).await,
-            Credentials::LoginCode(_) => {
-                record.rejected("login_code");
-                Err(Refusal::Rejected)
-            }
+            Credentials::LoginCode { username, code } => self.by_login_code(request, service, (username, code), record).await,
             Credentials::WorkloadToken(_) => {
                 record.rejected("workload_token");
                 Err(Refusal::Rejected)
@@ -59,6 +68,9 @@ impl Issuer {
     ) -> Result<Proof, Refusal> {
         let freshness = if request.offline { Freshness::AskNow } else { Freshness::CacheAllowed };
         record.typed(&self.audit, username);
+        if let Some(answer) = self.in_band(request, service, (username, password), record).await {
+            return answer;
+        }
         match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
                 record.identified(service.policy, &verified.identity, verified.cached);
@@ -71,7 +83,7 @@ impl Issuer {
                 }
                 let fresh = !verified.cached;
                 let (principal, renewal) = (Principal::Identified(verified.identity), verified.renewal);
-                Ok(Proof { principal, fresh, renewal, presented: None, stale: verified.stale })
+                Ok(Proof { fresh, renewal, stale: verified.stale, ..Proof::of(principal) })
             }
             Err(Denied::Rejected { provider, reason, advice, cached }) => {
                 record.refused_by(provider.as_deref(), username, reason, cached);
@@ -114,21 +126,21 @@ impl Issuer {
             // Whoever had the turn before may have looked already.
             presented = self.present(token, service, record).await?;
         }
-        let (identity, stale) = self.standing(request, &presented, record).await?;
+        let (identity, stale) = self.standing(request, &presented, turn.as_ref(), record).await?;
         drop(turn);
         let identity = Identity { method: Method::IdentityToken, ..identity };
         record.identified(service.policy, &identity, !presented.needs_recheck);
         match stale {
             // Nothing is stored that nobody confirmed.
             Some(stale) => record.stale(stale.asked),
-            None => self.identity_tokens.used(&presented).await,
+            None => self.identity_tokens.used(&presented, request.client.source()).await,
         }
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.rejected(rejection.as_str());
             return Err(Refusal::LoginEnded);
         }
         let principal = Principal::Identified(Arc::new(identity));
-        Ok(Proof { principal, fresh: false, renewal: None, presented: Some(token.clone()), stale })
+        Ok(Proof { presented: Some(token.clone()), stale, ..Proof::of(principal) })
     }
 
     async fn present(&self, token: &SecretString, service: Service<'_>, record: &mut Record) -> Result<Presented, Refusal> {
@@ -147,40 +159,81 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         presented: &Presented,
+        turn: Option<&OwnedMutexGuard<()>>,
         record: &mut Record,
     ) -> Result<(Identity, Option<Stale>), Refusal> {
         let current = self.authenticator.fingerprint(&presented.identity.provider);
         let (standing, renewal) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
             (Ok(Standing::Ended("provider_changed")), None)
-        } else if presented.needs_recheck {
+        } else if !presented.needs_recheck {
+            return Ok((presented.identity.clone(), None));
+        } else if presented.renewal.is_some() && turn.is_none() {
+            // Whoever has the turn is using the renewal up; an issuer that sees it twice ends the whole session.
+            (Err(busy(presented)), None)
+        } else {
             let (circumstances, renewal) = (self.circumstances(request), presented.renewal.clone());
             self.authenticator.recheck(&presented.identity, &presented.fingerprint, renewal, &circumstances).await
-        } else {
-            return Ok((presented.identity.clone(), None));
         };
-        if let (Err(_), Some(renewal)) = (&standing, &renewal) {
-            self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
-        }
         match standing {
-            // How the login was proven stays what it was then.
+            // The renewal is stored with the look, and how the login was proven stays what it was then.
             Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, renewal).await {
                 Ok(()) => Ok((Identity { second_factor: presented.identity.second_factor, ..identity }, None)),
                 Err(error) => Err(not_presented(&error, record)),
             },
-            Ok(Standing::Ended(reason)) => {
-                record.rejected(reason);
-                if let Err(error) = self.identity_tokens.end(presented, reason).await {
-                    // It is refused now and looked at again the next time.
-                    tracing::error!(error = %error, reason, "the end of an identity token could not be stored");
+            Ok(Standing::Ended(reason)) => self.ended(presented, reason, renewal, record).await,
+            Err(error) => {
+                if let Some(renewal) = &renewal {
+                    self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
                 }
-                Err(Refusal::LoginEnded)
+                self.gone_by(presented, &error, record)
             }
-            Err(error) => match self.authenticator.last_seen(&presented.identity, presented.looked, &error) {
-                Some((identity, stale)) => Ok((identity, Some(stale))),
-                None => Err(unavailable(&error, record)),
-            },
         }
     }
+
+    /// A look said no. The token ends, unless another process renewed it since: then the answer was about a renewal of the past.
+    async fn ended(
+        &self,
+        presented: &Presented,
+        reason: &'static str,
+        renewal: Option<Renewal>,
+        record: &mut Record,
+    ) -> Result<(Identity, Option<Stale>), Refusal> {
+        if presented.renewal.is_some() {
+            match self.identity_tokens.was_renewed(presented).await {
+                Ok(true) => return self.gone_by(presented, &busy(presented), record),
+                Ok(false) => {}
+                Err(error) => return Err(not_presented(&error.into(), record)),
+            }
+        }
+        // If the end cannot be stored, the next look must not be made with a renewal that is used up.
+        let kept = match &renewal {
+            Some(renewal) => self.identity_tokens.keep_renewal(presented, renewal).await,
+            None => Ok(()),
+        };
+        record.rejected(reason);
+        let ended = self.identity_tokens.end(presented, reason).await;
+        // It is refused now and looked at again the next time.
+        if let Err(error) = &ended {
+            tracing::error!(error = %error, reason, "the end of an identity token could not be stored");
+        } else if let Err(PresentError::Unavailable(error)) = &kept {
+            tracing::warn!(error = %error, "what the issuer wants back could not be stored before the token ended");
+        }
+        Err(Refusal::LoginEnded)
+    }
+
+    /// The provider cannot be asked now; what was seen last may do.
+    fn gone_by(&self, presented: &Presented, error: &Unavailable, record: &mut Record) -> Result<(Identity, Option<Stale>), Refusal> {
+        match self.authenticator.last_seen(&presented.identity, presented.looked, error) {
+            Some((identity, stale)) => Ok((identity, Some(stale))),
+            None => Err(unavailable(error, record)),
+        }
+    }
+}
+
+/// Another request, or another process, looks at the same login.
+fn busy(presented: &Presented) -> Unavailable {
+    let reason = "another request is looking at this login".to_owned();
+    Unavailable { provider: presented.identity.provider.to_string(), reason, retry_after: BUSY }
 }
 
 /// A token that does not hold is a refusal; one that cannot be looked up is an outage.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sign_in::Caller;
 use super::{Client, Issuer, Refusal, TokenRequest};
 use crate::audit::{Audit, AuditEvent, Outcome, Proof, RefusedAction};
 use crate::authn::identity::Identity;
@@ -73,6 +74,11 @@ impl Record {
         self.event.reason = Some(reason.to_owned());
     }
 
+    /// What is worth knowing beside the outcome: which kind of login, or why there was none.
+    pub(super) fn because(&mut self, reason: &str) {
+        self.event.reason = Some(reason.to_owned());
+    }
+
     /// This provider could not be asked.
     pub(super) fn unavailable(&mut self, provider: &str) {
         self.event.provider = Some(provider.to_owned());
@@ -122,7 +128,7 @@ impl Record {
                 Outcome::Rejected
             }
             Some(Refusal::UnknownService | Refusal::MissingService) => Outcome::Invalid,
-            Some(Refusal::Throttled { .. }) => Outcome::Throttled,
+            Some(Refusal::Throttled { .. } | Refusal::TooManyLogins { .. }) => Outcome::Throttled,
             Some(Refusal::Unavailable { .. }) => Outcome::Unavailable,
         };
         if refusal.is_some() {
@@ -142,6 +148,13 @@ fn rule_text(rule: &RuleName) -> String {
 /// The event of a request that was refused before it meant anything.
 pub(super) fn invalid(issuer: &Issuer, id: &str, client: &Client, reason: &'static str) -> AuditEvent {
     AuditEvent { reason: Some(reason.to_owned()), ..blank(issuer, id, client) }
+}
+
+/// The event of a step of a sign-in with a browser; `why` is the word for one that went wrong.
+pub(super) fn sign_in(issuer: &Issuer, caller: &Caller, step: &'static str, why: &'static str, outcome: Outcome) -> AuditEvent {
+    let reason = if why.is_empty() { step.to_owned() } else { format!("{step}: {why}") };
+    let latency_us = u64::try_from(caller.received.elapsed().as_micros()).unwrap_or(u64::MAX);
+    AuditEvent { reason: Some(reason), outcome, latency_us, ..blank(issuer, &caller.id, &caller.client) }
 }
 
 /// What is known of every request.

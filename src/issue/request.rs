@@ -1,7 +1,7 @@
 //! What comes into the path and what leaves it.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -57,6 +57,15 @@ impl Client {
     /// The address where it can be believed.
     pub fn source(&self) -> Option<IpAddr> {
         self.trusted.then_some(self.address)
+    }
+
+    /// Whom a request counts against: the address, or its network of 64 bits where it is one of IPv6, because a client chooses freely
+    /// within one.
+    pub fn network(&self) -> String {
+        match self.address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+        }
     }
 }
 
@@ -141,6 +150,12 @@ pub enum Refusal {
         /// When it makes sense to ask again.
         retry_after: Duration,
     },
+    /// Too many device logins are under way, from here, in all, or for the issuer.
+    #[error("too many device logins are under way: wait a minute, then try again")]
+    TooManyLogins {
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
 }
 
 impl Refusal {
@@ -148,7 +163,7 @@ impl Refusal {
     /// not tell whether anybody was asked.
     pub fn is_rejection(&self) -> bool {
         match self {
-            Self::Rejected | Self::RejectedWithAdvice(_) | Self::LoginEnded | Self::Throttled { .. } => true,
+            Self::Rejected | Self::RejectedWithAdvice(_) | Self::LoginEnded | Self::Throttled { .. } | Self::TooManyLogins { .. } => true,
             Self::AuthenticationRequired | Self::UnknownService | Self::MissingService | Self::Unavailable { .. } => false,
         }
     }

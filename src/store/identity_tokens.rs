@@ -3,6 +3,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use zeroize::Zeroizing;
 
 use super::seal::Field;
 use super::{Store, StoreError};
@@ -33,7 +34,7 @@ pub struct TokenRow {
     pub marker: Option<String>,
     /// Whether somebody can be asked again: `provider` or `impossible`.
     pub recheck: String,
-    /// What the provider wants back at the next look.
+    /// What the provider wants back at the next look, as [`Store::close_renewal`] made it.
     pub renewal: Option<Vec<u8>>,
     /// The one service that the token is for.
     pub service: String,
@@ -187,6 +188,16 @@ impl Store {
         Ok(())
     }
 
+    /// What a provider wants back at the next look, encrypted for this row: it opens for no other token, person or service.
+    pub fn close_renewal(&self, row: &TokenRow, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.seals.renewals.close(&beside(row), plain)
+    }
+
+    /// What [`Store::close_renewal`] closed for this row; none where it was closed for another one.
+    pub fn open_renewal(&self, row: &TokenRow, closed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.seals.renewals.open(&beside(row), closed)
+    }
+
     /// The row of a token. An altered one is logged and not found.
     pub async fn find_token(&self, token_hash: &[u8]) -> Result<Option<SealedToken>, StoreError> {
         let found =
@@ -202,6 +213,23 @@ impl Store {
     pub async fn all_tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
         let rows = sqlx::query("SELECT rowid, * FROM identity_tokens ORDER BY created, id").fetch_all(&self.pool).await?;
         rows.iter().map(|row| self.verified(row)).collect()
+    }
+
+    /// The rows of one person that nobody ended, oldest first. An altered one is logged and left out.
+    pub async fn tokens_of(&self, provider: &str, subject: &str) -> Result<Vec<SealedToken>, StoreError> {
+        let rows =
+            sqlx::query("SELECT rowid, * FROM identity_tokens WHERE provider = ? AND subject = ? AND ended IS NULL ORDER BY created, id")
+                .bind(provider)
+                .bind(subject)
+                .fetch_all(&self.pool)
+                .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            if let StoredToken::Intact(token) = self.verified(row)? {
+                found.push(*token);
+            }
+        }
+        Ok(found)
     }
 
     /// Writes `new` in the place of `old`, seal and all. False where somebody changed the row since it was read: two
@@ -274,6 +302,11 @@ impl Store {
         .await?;
         Ok(done.rows_affected() == 1)
     }
+}
+
+/// What a renewal is bound to.
+fn beside(row: &TokenRow) -> [Field<'_>; 4] {
+    [Field::Text(&row.id), Field::Text(&row.provider), Field::Text(&row.subject), Field::Text(&row.service)]
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &TokenRow, seal: &[u8]) -> Result<(), StoreError> {

@@ -182,3 +182,6 @@ impl Store {
 fn bound<'a>(kind: PendingKind, key: &'a [u8], source: &'a [u8], expires: Timestamp) -> [Field<'a>; 4] {
     [Field::Text(kind.as_str()), Field::Bytes(key), Field::Bytes(source), Field::Number(expires.0)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,20 +3,25 @@
 //! One is bound to one identity (provider and stable id) and to one service, and is never replaced by another. It is
 //! opaque; what it stands for is a sealed row of the store.
 
+mod birth;
 mod life;
 mod revocation;
 mod secret;
 pub mod settings;
 mod snapshot;
 
+use std::net::IpAddr;
+
 use aws_lc_rs::rand;
 use data_encoding::BASE32_NOPAD;
 use secrecy::SecretString;
 
+pub use birth::{Birth, Born};
 pub use revocation::{Listed, Selection};
 
 use self::secret::Secrets;
 use self::settings::IdentityTokenSettings;
+use self::snapshot::Origin;
 use crate::authn::identity::Identity;
 use crate::authn::verdict::Renewal;
 use crate::clock::{Clock, Timestamp};
@@ -55,7 +60,11 @@ pub struct Presented {
     pub needs_recheck: bool,
     /// What operators call the token.
     pub id: String,
+    /// When the token ends whatever happens.
+    pub ends: Timestamp,
     token_hash: Vec<u8>,
+    /// The renewal as it is stored, to know whether somebody stored another one since.
+    closed: Option<Vec<u8>>,
     used: Timestamp,
     at: Timestamp,
 }
@@ -97,7 +106,7 @@ impl IdentityTokens {
         Self { store, secrets: Secrets::new(key), settings, clock }
     }
 
-    /// Makes a token for somebody whose password was verified by this very request.
+    /// Makes a token for somebody who proved by this very request, or by a sign-in that it finishes, who they are.
     pub async fn mint(
         &self,
         identity: &Identity,
@@ -105,12 +114,13 @@ impl IdentityTokens {
         fingerprint: &str,
         renewal: Option<Renewal>,
         recheck: Recheck,
+        birth: Birth,
     ) -> Result<SecretString, IdentityTokenError> {
         let (token, token_hash) = self.secrets.make().ok_or(IdentityTokenError::NoRandomness)?;
         let mut id = [0; 10];
         rand::fill(&mut id).map_err(|_| IdentityTokenError::NoRandomness)?;
         let now = self.clock.now();
-        let row = TokenRow {
+        let mut row = TokenRow {
             id: BASE32_NOPAD.encode(&id).to_ascii_lowercase(),
             token_hash,
             provider: identity.provider.to_string(),
@@ -119,22 +129,26 @@ impl IdentityTokens {
             subject: identity.id.clone(),
             username: identity.username.clone(),
             kind: snapshot::kind_word(identity.kind).to_owned(),
-            groups: snapshot::known_text(identity, identity.second_factor),
+            groups: snapshot::known_text(identity, identity.second_factor, &Origin::new(&birth)),
             marker: identity.marker.as_ref().map(|marker| marker.0.clone()),
             recheck: match recheck {
                 Recheck::ByProvider => snapshot::PROVIDER,
                 Recheck::Impossible => snapshot::IMPOSSIBLE,
             }
             .to_owned(),
-            renewal: renewal.map(|renewal| renewal.0),
+            renewal: None,
             service: service.to_owned(),
             proven: identity.proven.0.min(now.0),
             created: now.0,
-            looked: now.0,
+            // Between a sign-in in a browser and the login by its code minutes go by.
+            looked: identity.proven.0.min(now.0),
             used: now.0,
             ended: None,
             reason: None,
         };
+        if let Some(Renewal(plain)) = renewal {
+            row.renewal = Some(self.store.close_renewal(&row, &plain)?);
+        }
         self.store.insert_token(&row, AT_MOST).await?;
         Ok(token)
     }
@@ -152,10 +166,22 @@ impl IdentityTokens {
             return Err(PresentError::Ended(reason));
         }
         let identity = snapshot::identity(row).ok_or(PresentError::Ended("unreadable"))?;
+        let renewal = match &row.renewal {
+            None => None,
+            Some(closed) => {
+                let Some(plain) = self.store.open_renewal(row, closed) else {
+                    tracing::error!(token.id = %row.id, "what the issuer wants back for identity token {} does not open; it is refused", row.id);
+                    return Err(PresentError::Ended("altered"));
+                };
+                Some(Renewal(plain.to_vec()))
+            }
+        };
         Ok(Presented {
             identity,
             fingerprint: row.fingerprint.clone(),
-            renewal: row.renewal.clone().map(Renewal),
+            renewal,
+            closed: row.renewal.clone(),
+            ends: life::absolute_end(row, &self.settings),
             looked: Timestamp(row.looked),
             needs_recheck: life::needs_recheck(row, &self.settings, now),
             id: row.id.clone(),
@@ -165,8 +191,8 @@ impl IdentityTokens {
         })
     }
 
-    /// Keeps what a look at the provider showed: the name, the groups, the claims, and that the look was made. A token that somebody
-    /// ended meanwhile stays ended, and one whose password is another now ends here too.
+    /// Keeps what a look at the provider showed: the name, the groups, the claims, that the look was made, and the renewal that
+    /// came of it. A token that somebody ended meanwhile stays ended, and one whose password is another now ends here too.
     pub async fn confirm(&self, presented: &Presented, identity: &Identity, renewal: Option<Renewal>) -> Result<(), PresentError> {
         let bound = &presented.identity;
         if (&identity.provider, &identity.realm, &identity.id) != (&bound.provider, &bound.realm, &bound.id) {
@@ -177,13 +203,14 @@ impl IdentityTokens {
             self.end(presented, "password_changed").await?;
             return Err(PresentError::Ended("password_changed"));
         }
+        let closed = self.closed(presented, renewal.as_ref()).await?;
         self.change(presented, |row| {
             // Of two looks the later one stays, unless it lies in the future. Many requests that look at once write once.
             let stands = row.looked >= presented.at.0 && row.looked <= self.clock.now().0;
             if !stands {
                 row.username.clone_from(&identity.username);
                 // How the login was proven stays what it was then: a look needs no second factor.
-                row.groups = snapshot::known_text(identity, bound.second_factor);
+                row.groups = snapshot::known_text(identity, bound.second_factor, &Origin::of(row));
                 // The look was made after the token was presented; the earlier time is the safe one.
                 row.looked = presented.at.0;
                 row.used = presented.at.0;
@@ -192,16 +219,22 @@ impl IdentityTokens {
             if identity.marker.is_none() {
                 row.marker = None;
             }
-            if let Some(Renewal(bytes)) = &renewal {
-                row.renewal = Some(bytes.clone());
-            }
+            renew(row, presented, closed.as_ref());
         })
         .await
     }
 
-    /// Keeps what the provider wants back next time, where a look gave one but no answer.
+    /// Keeps what the provider wants back next time, where a look gave one but no answer, or a no.
     pub async fn keep_renewal(&self, presented: &Presented, renewal: &Renewal) -> Result<(), PresentError> {
-        self.change(presented, |row| row.renewal = Some(renewal.0.clone())).await
+        let closed = self.closed(presented, Some(renewal)).await?;
+        self.change(presented, |row| renew(row, presented, closed.as_ref())).await
+    }
+
+    /// Whether another process stored another renewal since: what an issuer says of the one that was presented is about the
+    /// past then.
+    pub async fn was_renewed(&self, presented: &Presented) -> Result<bool, StoreError> {
+        let stored = self.store.find_token(&presented.token_hash).await?;
+        Ok(stored.is_some_and(|stored| stored.row().renewal != presented.closed))
     }
 
     /// Ends a presented token. One that is ended already keeps its first reason.
@@ -218,13 +251,17 @@ impl IdentityTokens {
         }
     }
 
-    /// Notes that a token is in use, once a minute at most. A failure is logged: it ends nobody's token today.
-    pub async fn used(&self, presented: &Presented) {
+    /// Notes that a token is in use and where from, once a minute at most. A failure is logged: it ends nobody's token today.
+    pub async fn used(&self, presented: &Presented, source: Option<IpAddr>) {
         let age = presented.at.since(presented.used);
         if (0..USED_EVERY).contains(&age) {
             return;
         }
-        match self.change(presented, |row| row.used = presented.at.0).await {
+        let note = |row: &mut TokenRow| {
+            row.used = presented.at.0;
+            row.groups = snapshot::used_from(&row.groups, source);
+        };
+        match self.change(presented, note).await {
             Ok(()) | Err(PresentError::Ended(_)) => {}
             Err(PresentError::Unavailable(cause)) => {
                 tracing::warn!(token.id = %presented.id, error = %cause, "the use of identity token {} could not be noted", presented.id);
@@ -238,6 +275,13 @@ impl IdentityTokens {
         let used = ended.plus(-life::seconds(self.settings.idle.value));
         let created = ended.plus(-life::seconds(self.settings.absolute.value));
         self.store.purge_tokens(ended, used, created).await
+    }
+
+    /// A renewal as the row keeps it; none where it is the one that stands there.
+    async fn closed(&self, presented: &Presented, renewal: Option<&Renewal>) -> Result<Option<Vec<u8>>, PresentError> {
+        let Some(renewal) = renewal.filter(|renewal| presented.renewal.as_ref() != Some(renewal)) else { return Ok(None) };
+        let stored = self.store.find_token(&presented.token_hash).await?.ok_or(PresentError::Ended("unknown"))?;
+        Ok(Some(self.store.close_renewal(stored.row(), &renewal.0)?))
     }
 
     /// Changes a row that is still live, again and again until nobody else was faster.
@@ -268,6 +312,14 @@ impl IdentityTokens {
             }
         }
         Err(StoreError::Contended)
+    }
+}
+
+/// Puts a new renewal in. Of two that came of one old one the later stands: the issuer knows no other (RFC 9700 §4.14).
+fn renew(row: &mut TokenRow, presented: &Presented, closed: Option<&Vec<u8>>) {
+    let overtaken = row.renewal != presented.closed && row.looked > presented.at.0;
+    if let Some(closed) = closed.filter(|_| !overtaken) {
+        row.renewal = Some(closed.clone());
     }
 }
 

@@ -18,6 +18,9 @@ pub use check::check_services;
 pub struct ServiceSettings {
     /// The `service` parameter and the `aud` claim.
     pub name: Located<String>,
+    /// What people type behind `docker login`: HOST or HOST:PORT. Default the name.
+    #[serde(default)]
+    pub address: Option<Located<String>>,
     /// What verifies the tokens. Default `distribution-2`.
     #[serde(default = "ServiceSettings::default_registry")]
     pub registry: Located<RegistryKind>,
@@ -39,6 +42,10 @@ pub struct ServiceSettings {
 }
 
 impl ServiceSettings {
+    /// What people type behind `docker login`.
+    pub fn address(&self) -> &str {
+        self.address.as_ref().map_or(&self.name.value, |address| &address.value)
+    }
     fn default_registry() -> Located<RegistryKind> {
         Located::nowhere(RegistryKind::Distribution2)
     }

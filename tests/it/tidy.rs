@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 13] = [
 const FENCES: [(&str, &[&str]); 11] = [
     ("anyhow", &["src/main.rs", "src/cli.rs", "src/cli/", "src/app.rs", "src/app/"]),
     ("axum", &["src/http.rs", "src/http/"]),
-    ("jsonwebtoken", &["src/token.rs", "src/token/", "src/authn/jwt.rs"]),
+    ("jsonwebtoken", &["src/token.rs", "src/token/", "src/authn/jwt.rs", "src/authn/jwt/"]),
     ("ldap3", &["src/authn/ldap.rs", "src/authn/ldap/"]),
     ("maud", &["src/http.rs", "src/http/"]),
     ("moka", &["src/authn/cache.rs", "src/authn/cache/", "src/authz/cache.rs"]),

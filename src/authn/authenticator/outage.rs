@@ -54,6 +54,13 @@ impl Outage {
 }
 
 impl Asked {
+    fn succeeding(self, former: &Authenticator) -> Self {
+        match former.provider(&self.names.provider) {
+            Some(provider) => Self { provider: self.provider.succeeding(provider), ..self },
+            None => self,
+        }
+    }
+
     fn answered(&self) {
         self.outage.answered.store(self.outage.clock.now().0, Ordering::Relaxed);
         if self.outage.begun.load(Ordering::Relaxed) && !self.provider.is_down() && self.outage.begun.swap(false, Ordering::Relaxed) {
@@ -135,10 +142,15 @@ impl Notes {
 }
 
 impl Authenticator {
-    /// Goes on where a former one stood: who was refused stays refused, and nothing else is remembered.
+    /// Goes on where a former one stood: who was refused stays refused, and nothing else is remembered of people. Keys of an
+    /// issuer that is the same one stay known.
     #[must_use]
     pub fn succeeding(self, former: &Self) -> Self {
-        Self { memory: Arc::new(self.memory.succeeding(&former.memory)), ..self }
+        let asked = self.asked.into_iter().map(|asked| match Arc::try_unwrap(asked) {
+            Ok(asked) => Arc::new(asked.succeeding(former)),
+            Err(shared) => shared,
+        });
+        Self { asked: asked.collect(), memory: Arc::new(self.memory.succeeding(&former.memory)), ..self }
     }
 
     /// Who a pair belonged to when its provider could be asked. What is not remembered counts as a guess: nobody could say

@@ -45,6 +45,12 @@ impl Dn {
     }
 }
 
+/// The first value of a distinguished name, unescaped; `None` where the text is no such name, or begins with several values.
+pub(in crate::authn) fn leading_value(text: &str) -> Option<String> {
+    let dn: Dn = text.parse().ok()?;
+    dn.first.map(|(_, value)| value)
+}
+
 /// However they are spelled.
 impl PartialEq for Dn {
     fn eq(&self, other: &Self) -> bool {

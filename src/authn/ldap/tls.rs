@@ -1,18 +1,16 @@
 //! Whom a TLS connection to a directory trusts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::settings::{TlsSettings, TlsVersion};
+use crate::authn::trust::{TrustError, roots_of_file, roots_of_system};
 use crate::source::read_whole;
-
-/// The certificates of every authority there is take a quarter of a mebibyte.
-const MAX_ROOTS: u64 = 4 * 1024 * 1024;
 
 /// A chain, or a key.
 const MAX_OWN: u64 = 256 * 1024;
@@ -29,17 +27,9 @@ pub(super) struct TlsClient {
 /// Why there is no trust to build on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    /// A file is missing or is no PEM.
-    #[error("cannot read `{}`: {cause}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// There is not one certificate.
-    #[error("{0} holds no certificate that can be trusted; a file in DER becomes PEM by `openssl x509 -inform der -in FILE -out ca.pem`")]
-    Empty(String),
+    /// A file cannot be read, or holds nothing.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The name is no name.
     #[error("`{0}` is not a name that a certificate can bear")]
     Name(String),
@@ -87,34 +77,16 @@ impl Trust {
 }
 
 fn own_certificate(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let failed = |path: &Path, cause: String| TlsError::File { path: path.to_owned(), cause };
+    let failed = |path: &Path, cause: String| TrustError::File { path: path.to_owned(), cause };
     let text = read_whole(certificate, MAX_OWN).map_err(|error| failed(certificate, error.to_string()))?;
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| failed(certificate, error.to_string()))?;
     if chain.is_empty() {
-        return Err(failed(certificate, "it holds no certificate in PEM".to_owned()));
+        return Err(failed(certificate, "it holds no certificate in PEM".to_owned()).into());
     }
     let text = Zeroizing::new(read_whole(key, MAX_OWN).map_err(|error| failed(key, error.to_string()))?);
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| failed(key, format!("it holds no private key in PEM: {error}")))?;
     Ok((chain, key))
-}
-
-fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
-    let failed = |cause: String| TlsError::File { path: path.to_owned(), cause };
-    let mut roots = RootCertStore::empty();
-    let text = read_whole(path, MAX_ROOTS).map_err(|error| failed(error.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
-    }
-    if roots.is_empty() { Err(TlsError::Empty(format!("`{}`", path.display()))) } else { Ok(roots) }
-}
-
-fn roots_of_system() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    // One unreadable file among the system's must not hide the rest.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { Err(TlsError::Empty("the system's certificate store".to_owned())) } else { Ok(roots) }
 }
 
 #[cfg(test)]
@@ -129,16 +101,5 @@ pub(super) mod tests {
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         let settings = crate::source::SourceFile::new("x.yaml", "ca: {file: ca.pem}").parse::<TlsSettings>().unwrap();
         Trust::build(&settings, folder.path()).unwrap()
-    }
-
-    #[test]
-    fn authorities_are_read_from_a_regular_file_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        for path in [&*pipe, folder.path(), Path::new("/dev/zero")] {
-            let error = roots_of_file(path).unwrap_err().to_string();
-            assert!(error.contains("it is not a regular file"), "{error}");
-        }
     }
 }

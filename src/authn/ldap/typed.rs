@@ -7,7 +7,7 @@ use crate::source::is_hidden;
 
 /// Whether a typed text can be anybody's name. Directories ignore spaces around, characters that nobody sees and the width
 /// of letters, so such spellings would be other names of the same account to every counter and cache in front of them.
-pub(super) fn may_be_a_name(typed: &str) -> bool {
+pub(in crate::authn) fn may_be_a_name(typed: &str) -> bool {
     let unseen = |c: char| is_hidden(c) || (c.is_whitespace() && c != ' ') || is_no_character(c);
     let plain = !typed.chars().any(unseen) && unicode_normalization::is_nfkc(typed);
     !typed.is_empty() && typed.len() <= 256 && typed.trim() == typed && !typed.contains("  ") && plain
@@ -21,7 +21,7 @@ fn is_no_character(c: char) -> bool {
 
 /// One form of all spellings that a directory may take for the same name, so that none has a counter of its own: Active
 /// Directory knows neither case nor accents, in any script.
-pub(super) fn counted(name: &str) -> String {
+pub(in crate::authn) fn counted(name: &str) -> String {
     let bare: String = name.nfkd().filter(|c| !is_combining_mark(*c)).collect();
     bare.to_uppercase().to_lowercase()
 }

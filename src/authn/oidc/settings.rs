@@ -1,31 +1,38 @@
 //! `oidc` of a provider.
 
+mod check;
+mod preset;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::source::{Located, OneOrMany, Period, SecretSource};
 
+pub use preset::OidcPreset;
+
 /// An OIDC issuer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
-    /// The kind of issuer; fills the defaults of the keys below. Default `generic`.
+    /// The kind of issuer, which says the default of `scopes`, `tokens.algorithms`, `identity.username`, `identity.require`,
+    /// `groups.sources`, `groups.transform` and `mfa.amr`. Default `generic`.
     #[serde(default)]
     pub preset: Option<Located<OidcPreset>>,
     /// The issuer's URL, exactly as its tokens write it.
     pub issuer: Located<String>,
     /// What narrows is called at the issuer.
     pub client: ClientSettings,
-    /// The scopes that are asked for. Default `openid`, `profile` and what the preset needs for groups.
+    /// The scopes that are asked for, with `openid` among them. Default by preset.
     #[serde(default)]
     pub scopes: Option<OneOrMany>,
     /// How the issuer's certificate is checked.
     #[serde(default)]
     pub tls: OidcTls,
-    /// The HTTP proxy on the way to the issuer. Default none.
+    /// The HTTP proxy on the way to the issuer, as in http://proxy.corp.example:3128. Default none: the environment's is not
+    /// used.
     #[serde(default)]
     pub proxy: Option<Located<String>>,
     /// What makes an `id_token` acceptable.
@@ -48,28 +55,6 @@ pub struct OidcSettings {
     pub device_grant: DeviceGrant,
 }
 
-/// The kinds of issuer that are known by name.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OidcPreset {
-    /// Keycloak.
-    Keycloak,
-    /// Microsoft Entra ID.
-    Entra,
-    /// Okta.
-    Okta,
-    /// Google Workspace.
-    Google,
-    /// GitLab as an issuer for people.
-    Gitlab,
-    /// Dex.
-    Dex,
-    /// authentik.
-    Authentik,
-    /// Any other issuer that keeps to the specification.
-    Generic,
-}
-
 /// `client` of an issuer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,17 +64,16 @@ pub struct ClientSettings {
     /// The client secret; none for a public client.
     #[serde(default)]
     pub secret: Option<Located<SecretSource>>,
-    /// How the secret is sent. Default `basic`.
+    /// How the secret is sent. Default `basic` with a secret, `none` without.
     #[serde(default)]
-    pub auth: ClientAuthentication,
+    pub auth: Option<Located<ClientAuthentication>>,
 }
 
 /// How a client proves itself at the token endpoint (OpenID Connect Core §9).
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthentication {
     /// In the `Authorization` header.
-    #[default]
     Basic,
     /// In the form.
     Post,
@@ -117,36 +101,30 @@ pub struct OidcAuthorities {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenChecks {
-    /// Accepted signatures. Default RS256 and ES256.
-    pub algorithms: OneOrMany,
+    /// Accepted signatures: some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA. Default by preset.
+    pub algorithms: Option<OneOrMany>,
     /// Accepted audiences beside the client id. Default none.
     pub audiences: Vec<Located<String>>,
-    /// How far the clocks may differ. Default 60s.
+    /// How far the clocks may differ; at most 5m. Default 60s.
     pub leeway: Located<Period>,
 }
 
 impl Default for TokenChecks {
     fn default() -> Self {
-        Self { algorithms: texts(&["RS256", "ES256"]), audiences: Vec::new(), leeway: Located::nowhere(Period::seconds(60)) }
+        Self { algorithms: None, audiences: Vec::new(), leeway: Located::nowhere(Period::seconds(60)) }
     }
 }
 
 /// `identity` of an issuer.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityClaims {
-    /// The claims that may hold the user name; the first one that is present counts. Default `preferred_username`, `sub`.
-    pub username: OneOrMany,
+    /// The claims that may hold the user name; the first one that is present counts. Default by preset.
+    pub username: Option<OneOrMany>,
     /// What is cut off the end of the user name. Default nothing.
     pub strip_suffix: Option<Located<String>>,
-    /// Claims that must have these values.
-    pub require: BTreeMap<String, ClaimValue>,
-}
-
-impl Default for IdentityClaims {
-    fn default() -> Self {
-        Self { username: texts(&["preferred_username", "sub"]), strip_suffix: None, require: BTreeMap::new() }
-    }
+    /// Claims that must have these values. Default by preset.
+    pub require: Option<BTreeMap<String, ClaimValue>>,
 }
 
 /// The value that a claim must have.
@@ -163,11 +141,11 @@ pub enum ClaimValue {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcGroups {
-    /// Where groups are read; all of them add up. Default the claim `groups` of the `id_token`.
-    pub sources: Vec<GroupSource>,
-    /// Changes to each name, in this order. Default none.
-    pub transform: Vec<GroupTransform>,
-    /// More groups than this are an outage, not a smaller set. Default 2000.
+    /// Where groups are read; all of them add up. Default by preset.
+    pub sources: Option<Vec<Located<GroupSource>>>,
+    /// Changes to each name, in this order. Default by preset.
+    pub transform: Option<Vec<Located<GroupTransform>>>,
+    /// More groups than this are an outage, not a smaller set; at most 10000. Default 2000.
     pub max: Located<u32>,
     /// What happens where the issuer leaves groups out because there are too many. Default `unavailable`.
     pub overage: Overage,
@@ -175,13 +153,7 @@ pub struct OidcGroups {
 
 impl Default for OidcGroups {
     fn default() -> Self {
-        let claim = Some(Located::nowhere("groups".to_owned()));
-        Self {
-            sources: vec![GroupSource { from: ClaimsFrom::IdToken, claim, pointer: None }],
-            transform: Vec::new(),
-            max: Located::nowhere(2000),
-            overage: Overage::Unavailable,
-        }
+        Self { sources: None, transform: None, max: Located::nowhere(2000), overage: Overage::Unavailable }
     }
 }
 
@@ -238,18 +210,24 @@ pub enum Overage {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecondFactor {
-    /// Values of `amr` that stand for a second factor. Default none.
-    pub amr: Vec<Located<String>>,
+    /// Values of `amr` that stand for a second factor. Default by preset.
+    pub amr: Option<Vec<Located<String>>>,
     /// Values of `acr` that stand for a second factor. Default none.
     pub acr: Vec<Located<String>>,
 }
 
 /// `password_grant` of an issuer.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasswordGrant {
     /// Whether passwords may be sent to the issuer. Default false.
-    pub enabled: bool,
+    pub enabled: Located<bool>,
+}
+
+impl Default for PasswordGrant {
+    fn default() -> Self {
+        Self { enabled: Located::nowhere(false) }
+    }
 }
 
 /// `device_grant` of an issuer.
@@ -258,8 +236,8 @@ pub struct PasswordGrant {
 pub struct DeviceGrant {
     /// Whether the device login is offered. Default true.
     pub enabled: bool,
-    /// Whether `docker login` itself may wait for it. Default false.
-    pub in_band: bool,
+    /// Whether `docker login` itself may wait for it, which needs `from`. Default false.
+    pub in_band: Located<bool>,
     /// Addresses that may wait in band. Default nobody.
     #[schemars(with = "Vec<String>")]
     pub from: Vec<Located<ipnet::IpNet>>,
@@ -267,10 +245,31 @@ pub struct DeviceGrant {
 
 impl Default for DeviceGrant {
     fn default() -> Self {
-        Self { enabled: true, in_band: false, from: Vec::new() }
+        Self { enabled: true, in_band: Located::nowhere(false), from: Vec::new() }
     }
 }
 
-fn texts(words: &[&str]) -> OneOrMany {
-    OneOrMany(words.iter().map(|&word| Located::nowhere(word.to_owned())).collect())
+impl OidcSettings {
+    /// The files whose change makes this issuer another: certificates and the secret.
+    pub fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let authorities = self.tls.ca.as_ref().map(|ca| folder.join(&ca.file.value));
+        let secret = self.client.secret.as_ref().and_then(|secret| secret.value.path(folder));
+        authorities.into_iter().chain(secret).collect()
+    }
+
+    /// Whose tokens are taken: the client's own, first of all.
+    pub fn audiences(&self) -> Vec<String> {
+        std::iter::once(&self.client.id).chain(&self.tokens.audiences).map(|audience| audience.value.clone()).collect()
+    }
 }
+
+impl ClientSettings {
+    /// How narrows proves itself.
+    pub fn authentication(&self) -> ClientAuthentication {
+        let default = if self.secret.is_some() { ClientAuthentication::Basic } else { ClientAuthentication::None };
+        self.auth.as_ref().map_or(default, |auth| auth.value)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::error::Invalid;
-use crate::issue::Refusal;
+use crate::issue::{DeviceRefusal, Refusal};
 use crate::registry::TooManyScopes;
 
 const REFERENCE: &str = include_str!("../../../docs/http.md");
@@ -22,7 +22,20 @@ fn every_refusal_is_in_the_reference() {
         Refusal::UnknownService,
         Refusal::MissingService,
         Refusal::Throttled { retry_after: soon },
+        Refusal::TooManyLogins { retry_after: soon },
         Refusal::Unavailable { retry_after: soon },
+    ] {
+        check(&refusal.to_string());
+    }
+    for refusal in [
+        DeviceRefusal::NotOffered,
+        DeviceRefusal::UnknownProvider("X".to_owned()),
+        DeviceRefusal::SeveralProviders("X".to_owned()),
+        DeviceRefusal::Pending { interval: 5 },
+        DeviceRefusal::SlowDown { interval: 5 },
+        DeviceRefusal::Denied,
+        DeviceRefusal::Expired,
+        DeviceRefusal::UnknownFlow,
     ] {
         check(&refusal.to_string());
     }
@@ -48,7 +61,8 @@ fn every_refusal_is_in_the_reference() {
 #[test]
 fn every_path_is_in_the_reference() {
     let routes = include_str!("../../http.rs").split("\"/").skip(1).filter_map(|rest| rest.split('"').next());
-    let routes: Vec<String> = routes.map(|path| format!("`/{}`", path.replace("{service}", "SERVICE"))).collect();
+    let routes: Vec<String> =
+        routes.map(|path| format!("`/{}`", path.replace("{service}", "SERVICE").replace("{provider}", "NAME"))).collect();
     assert!(routes.len() >= 16, "{routes:?}");
     for path in routes {
         check(&path);

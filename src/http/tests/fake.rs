@@ -9,8 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::authn::credentials::Credentials;
 use crate::clock::Timestamp;
 use crate::http::{Bridge, Readiness, Reload};
-use crate::issue::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
+use crate::issue::{
+    BegunSignIn, Caller, Client, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, GrantType, Issued,
+    LoginCode, Refusal, Returned, SessionProof, SignInOffer, SignInRefusal, SignInView, TokenRequest, Who, WhoRequest,
+};
 use crate::registry::ScopeRequest;
+
+use super::login;
 
 pub(super) const TOKEN: &str = "header.claims.signature";
 pub(super) const IDENTITY_TOKEN: &str = "nrw_REFRESH-123";
@@ -22,6 +27,10 @@ pub(super) struct Fake {
     pub(super) ready: bool,
     pub(super) asked: Mutex<Vec<String>>,
     pub(super) invalid: Mutex<Vec<&'static str>>,
+    /// Where people can sign in.
+    pub(super) offer: Option<SignInOffer>,
+    /// What somebody who signed in is shown.
+    pub(super) view: SignInView,
     pub(super) clients: Mutex<Vec<Client>>,
     pub(super) ids: Mutex<Vec<String>>,
     /// How long before it reached the service each token request was received.
@@ -36,6 +45,8 @@ impl Default for Fake {
             ready: true,
             asked: Mutex::default(),
             invalid: Mutex::default(),
+            offer: None,
+            view: login::view(),
             clients: Mutex::default(),
             ids: Mutex::default(),
             ages: Mutex::default(),
@@ -79,7 +90,7 @@ impl Fake {
                 (_, _) => Err(Refusal::Rejected),
             },
             Credentials::Unusable(_) if grant == GrantType::RefreshToken => Err(Refusal::LoginEnded),
-            Credentials::LoginCode(_) | Credentials::WorkloadToken(_) | Credentials::Unusable(_) => Err(Refusal::Rejected),
+            Credentials::LoginCode { .. } | Credentials::WorkloadToken(_) | Credentials::Unusable(_) => Err(Refusal::Rejected),
         }
     }
 }
@@ -111,6 +122,47 @@ impl Bridge for Fake {
     async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
         self.asked.lock().unwrap().push(format!("revoke {}", token.expose_secret()));
         if token.expose_secret() == "nrw_down" { Err(Refusal::Unavailable { retry_after: Duration::from_secs(5) }) } else { Ok(()) }
+    }
+
+    async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
+        let line = format!("start {} at {}", request.service.as_deref().unwrap_or("-"), request.provider.as_deref().unwrap_or("-"));
+        self.record(line, request.client, &request.id);
+        self.known(request.service.as_deref())?;
+        let retry_after = Duration::from_millis(2500);
+        match request.provider.as_deref() {
+            None => Err(DeviceRefusal::SeveralProviders("sso, lab".into())),
+            Some("other") => Err(DeviceRefusal::UnknownProvider("sso, lab".into())),
+            Some("none") => Err(DeviceRefusal::NotOffered),
+            Some("busy") => Err(Refusal::TooManyLogins { retry_after }.into()),
+            Some("down") => Err(Refusal::Unavailable { retry_after }.into()),
+            Some(provider) => Ok(DeviceStarted {
+                flow: SecretString::from("FLOW"),
+                provider: provider.to_owned(),
+                verification_uri: "https://sso.test/device".parse().unwrap(),
+                verification_uri_complete: (provider == "sso").then(|| "https://sso.test/device?user_code=AB".parse().unwrap()),
+                user_code: "AB".to_owned(),
+                expires_in: 600,
+                interval: 5,
+            }),
+        }
+    }
+
+    async fn poll_device(&self, request: DevicePollRequest) -> Result<DeviceLogin, DeviceRefusal> {
+        self.record(format!("poll {}", request.flow.expose_secret()), request.client, &request.id);
+        match request.flow.expose_secret() {
+            "done" => Ok(DeviceLogin {
+                username: "alice".to_owned(),
+                identity_token: SecretString::from(IDENTITY_TOKEN),
+                service: "reg.test".to_owned(),
+                expires_in: 604_800,
+            }),
+            "pending" => Err(DeviceRefusal::Pending { interval: 5 }),
+            "fast" => Err(DeviceRefusal::SlowDown { interval: 10 }),
+            "denied" => Err(DeviceRefusal::Denied),
+            "late" => Err(DeviceRefusal::Expired),
+            "down" => Err(Refusal::Unavailable { retry_after: Duration::from_millis(2500) }.into()),
+            _ => Err(DeviceRefusal::UnknownFlow),
+        }
     }
 
     async fn who(&self, request: WhoRequest) -> Result<Who, Refusal> {
@@ -145,6 +197,58 @@ impl Bridge for Fake {
     fn trusted_proxies(&self) -> Arc<[IpNet]> {
         self.proxies.iter().map(|text| text.parse().unwrap()).collect()
     }
+    fn sign_in_offer(&self) -> Option<SignInOffer> {
+        self.offer.clone()
+    }
+    async fn begin_sign_in(&self, caller: Caller, provider: String, service: Option<String>) -> Result<BegunSignIn, SignInRefusal> {
+        self.record(format!("begin {provider} {}", service.as_deref().unwrap_or("-")), caller.client, &caller.id);
+        match provider.as_str() {
+            "sso" => Ok(BegunSignIn { url: login::ISSUER.parse().unwrap(), browser: SecretString::from(login::BROWSER) }),
+            "full" => Err(SignInRefusal::TooMany),
+            "down" => Err(SignInRefusal::Unavailable { retry_after: Duration::from_millis(2500) }),
+            _ => Err(SignInRefusal::UnknownProvider),
+        }
+    }
+    async fn finish_sign_in(&self, caller: Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
+        let text = |secret: &Option<SecretString>| secret.as_ref().map_or("-", |secret| secret.expose_secret()).to_owned();
+        let came = match &returned.callback {
+            Some(callback) => format!("{} from {}", callback.code.expose_secret(), callback.issuer.as_deref().unwrap_or("-")),
+            None => "an error".to_owned(),
+        };
+        let (state, browser, former) = (returned.state.expose_secret(), text(&returned.browser), text(&returned.former));
+        self.record(format!("finish {} {state} {browser} {former}: {came}", returned.provider), caller.client, &caller.id);
+        match (returned.callback, returned.browser) {
+            (_, None) => Err(SignInRefusal::NotYours),
+            (None, Some(_)) => Err(SignInRefusal::Denied),
+            (Some(_), Some(_)) if state != "state" => Err(SignInRefusal::Ended),
+            (Some(_), Some(_)) => Ok(SecretString::from(login::SESSION)),
+        }
+    }
+    async fn signed_in(&self, caller: Caller, session: SecretString) -> Result<Option<SignInView>, SignInRefusal> {
+        self.record("signed in?".to_owned(), caller.client, &caller.id);
+        Ok((session.expose_secret() == login::SESSION).then(|| self.view.clone()))
+    }
+    async fn login_code(&self, caller: Caller, proof: SessionProof, service: String) -> Result<LoginCode, SignInRefusal> {
+        self.record(format!("code for {service}"), caller.client, &caller.id);
+        login::ordered(&proof)?;
+        match service.as_str() {
+            "again" => Err(SignInRefusal::CodeGiven),
+            _ => Ok(LoginCode {
+                code: SecretString::from(login::CODE),
+                username: self.view.username.clone(),
+                address: format!("{service}:5000"),
+                service,
+            }),
+        }
+    }
+    async fn revoke_login(&self, caller: Caller, proof: SessionProof, id: String) -> Result<(), SignInRefusal> {
+        self.record(format!("revoke login {id}"), caller.client, &caller.id);
+        login::ordered(&proof)
+    }
+    async fn sign_out(&self, proof: SessionProof) -> Result<(), SignInRefusal> {
+        self.asked.lock().unwrap().push("sign out".to_owned());
+        login::ordered(&proof)
+    }
     fn invalid(&self, id: &str, client: &Client, reason: &'static str) {
         self.invalid.lock().unwrap().push(reason);
         self.clients.lock().unwrap().push(*client);
@@ -161,7 +265,7 @@ fn proof(credentials: &Credentials) -> String {
         Credentials::Anonymous => "anonymous".into(),
         Credentials::Password { username, password } => format!("{username}/{}", password.expose_secret()),
         Credentials::IdentityToken(token) => format!("identity {}", token.expose_secret()),
-        Credentials::LoginCode(code) => format!("code {}", code.expose_secret()),
+        Credentials::LoginCode { username, code } => format!("code {username}/{}", code.expose_secret()),
         Credentials::WorkloadToken(token) => format!("workload {}", token.expose_secret()),
         Credentials::Unusable(reason) => format!("unusable: {reason}"),
     }

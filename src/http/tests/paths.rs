@@ -85,7 +85,7 @@ async fn details_are_on_the_admin_listener_only() {
         let answer = public.get(path).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
-    for path in ["/metrics", "/status", "/reload", "/", "/token/", "//token", "/TOKEN", "/v2/", "/login", "/tok%65n/x", "/../token"] {
+    for path in ["/metrics", "/status", "/reload", "/", "/token/", "//token", "/TOKEN", "/v2/", "/logins", "/tok%65n/x", "/../token"] {
         let answer = public.get(path).await;
         assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"), "{path}");
     }

@@ -1,13 +1,16 @@
 //! When a token ends by itself.
 
 use super::settings::IdentityTokenSettings;
-use super::snapshot;
+use super::snapshot::{self, Origin};
 use crate::clock::Timestamp;
 use crate::source::Period;
 use crate::store::TokenRow;
 
-/// Where the directory shows no password marker, a new password cannot be noticed.
+/// Where the directory shows no password marker, a new password cannot be noticed. Where the issuer gave a renewal, it can: the
+/// issuer ends the session, and the next look with it.
 const WITHOUT_MARKER: Period = Period::days(7);
+/// What somebody approved for a device that they may not have in front of them.
+const BY_DEVICE: Period = Period::days(7);
 /// Where nobody can be asked again, somebody who left cannot be noticed.
 const WITHOUT_RECHECK: Period = Period::hours(12);
 /// A pipeline is over after this.
@@ -27,8 +30,11 @@ pub(super) fn ended(row: &TokenRow, settings: &IdentityTokenSettings, now: Times
 /// When the token ends whatever happens. Counted from the login, so that it never outlives what was proven there.
 pub(super) fn absolute_end(row: &TokenRow, settings: &IdentityTokenSettings) -> Timestamp {
     let mut life = settings.absolute.value;
-    if row.marker.is_none() {
+    if row.marker.is_none() && row.renewal.is_none() {
         life = life.min(WITHOUT_MARKER);
+    }
+    if Origin::of(row).is_of_a_device() {
+        life = life.min(BY_DEVICE);
     }
     if row.recheck == snapshot::IMPOSSIBLE {
         life = life.min(WITHOUT_RECHECK);
@@ -50,7 +56,7 @@ pub(super) fn seconds(period: Period) -> i64 {
 }
 
 /// Reasons that are stored, as words that last as long as the program.
-const REASONS: [&str; 16] = [
+const REASONS: [&str; 20] = [
     "revoked",
     "replaced",
     "password_changed",
@@ -67,6 +73,10 @@ const REASONS: [&str; 16] = [
     "other_identity",
     "cannot_recheck",
     "rejected",
+    "session_ended",
+    "claim_required",
+    "no_subject",
+    "username",
 ];
 
 /// Why a row was ended.

@@ -1,5 +1,9 @@
 //! Identity tokens as operators see and end them.
 
+use std::net::IpAddr;
+
+use super::birth::Birth;
+use super::snapshot::Origin;
 use super::{IdentityTokens, life};
 use crate::clock::Timestamp;
 use crate::store::{StoreError, StoredToken, TokenRow};
@@ -37,6 +41,10 @@ pub struct Listed {
     pub state: &'static str,
     /// When it ends whatever happens.
     pub ends: Option<Timestamp>,
+    /// How it was made; none where the row is older than this, or altered.
+    pub birth: Option<Birth>,
+    /// The address of the last use, to the minute.
+    pub used_from: Option<IpAddr>,
 }
 
 impl IdentityTokens {
@@ -48,11 +56,37 @@ impl IdentityTokens {
                 let row = token.row().clone();
                 let state = life::ended(&row, &self.settings, now).unwrap_or("live");
                 let ends = life::absolute_end(&row, &self.settings);
-                Listed { id: row.id.clone(), row: Some(row), state, ends: Some(ends) }
+                let origin = Origin::of(&row);
+                let (birth, used_from) = (origin.birth(), origin.used_from);
+                Listed { id: row.id.clone(), row: Some(row), state, ends: Some(ends), birth, used_from }
             }
-            StoredToken::Altered { id, .. } => Listed { row: None, id, state: "altered", ends: None },
+            StoredToken::Altered { id, .. } => Listed { row: None, id, state: "altered", ends: None, birth: None, used_from: None },
         };
         Ok(self.store.all_tokens().await?.into_iter().map(listed).collect())
+    }
+
+    /// The live ones of one person, oldest first.
+    pub async fn of(&self, provider: &str, subject: &str) -> Result<Vec<Listed>, StoreError> {
+        let now = self.clock.now();
+        let rows = self.store.tokens_of(provider, subject).await?.into_iter().filter_map(|token| {
+            let row = token.row().clone();
+            if life::ended(&row, &self.settings, now).is_some() {
+                return None;
+            }
+            let ends = Some(life::absolute_end(&row, &self.settings));
+            let origin = Origin::of(&row);
+            let (birth, used_from) = (origin.birth(), origin.used_from);
+            Some(Listed { id: row.id.clone(), row: Some(row), state: "live", ends, birth, used_from })
+        });
+        Ok(rows.collect())
+    }
+
+    /// Ends a token by its id where it is this person's. False where it is not, or ended already.
+    pub async fn revoke_own(&self, id: &str, provider: &str, subject: &str) -> Result<bool, StoreError> {
+        match self.store.tokens_of(provider, subject).await?.into_iter().find(|token| token.row().id == id) {
+            Some(token) => self.end_row(&token.row().token_hash, "revoked").await,
+            None => Ok(false),
+        }
     }
 
     /// Ends every token that is meant; how many. Rows written or altered by hand are deleted where they are meant by id

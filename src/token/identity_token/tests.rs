@@ -10,6 +10,7 @@ use super::*;
 use crate::authn::identity::{Group, IdentityClaims, Kind, Method, PasswordMarker, SecondFactor};
 use crate::source::{Located, Period};
 
+const BIRTH: Birth = Birth { how: Born::Password, source: None };
 const SERVICE: &str = "registry.example";
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -55,7 +56,21 @@ impl Scene {
     }
 
     async fn mint(&self, identity: &Identity) -> SecretString {
-        self.tokens.mint(identity, SERVICE, "print", Some(Renewal(vec![1, 2])), Recheck::ByProvider).await.unwrap()
+        self.tokens.mint(identity, SERVICE, "print", Some(Renewal(vec![1, 2])), Recheck::ByProvider, BIRTH).await.unwrap()
+    }
+
+    async fn mint_without_renewal(&self, identity: &Identity, birth: Birth) -> SecretString {
+        self.tokens.mint(identity, SERVICE, "print", None, Recheck::ByProvider, birth).await.unwrap()
+    }
+
+    /// A token of somebody who signed in at an issuer, which shows no marker of a password.
+    async fn mint_signed_in(&self, how: Born) -> SecretString {
+        let (identity, birth) = (Identity { marker: None, ..self.alice() }, Birth { how, source: None });
+        self.tokens.mint(&identity, SERVICE, "print", Some(Renewal(b"refresh-0".to_vec())), Recheck::ByProvider, birth).await.unwrap()
+    }
+
+    async fn renewal(&self, token: &SecretString) -> Option<Vec<u8>> {
+        self.tokens.present(token, SERVICE).await.unwrap().renewal.map(|renewal| renewal.0)
     }
 
     async fn state(&self, token: &SecretString) -> &'static str {
@@ -131,7 +146,7 @@ async fn an_idle_token_ends() {
     let token = scene.mint(&scene.alice()).await;
     scene.clock.advance(29 * DAY);
     let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
-    scene.tokens.used(&presented).await;
+    scene.tokens.used(&presented, None).await;
     scene.clock.advance(30 * DAY - 1);
     assert_eq!(scene.state(&token).await, "recheck");
     scene.clock.advance(1);
@@ -157,8 +172,8 @@ async fn use_does_not_prolong_the_absolute_life() {
 async fn what_cannot_be_checked_lives_shorter() {
     let scene = Scene::new().await;
     let alice = scene.alice();
-    let unmarked = scene.mint(&Identity { marker: None, ..alice.clone() }).await;
-    let unchecked = scene.tokens.mint(&alice, SERVICE, "print", None, Recheck::Impossible).await.unwrap();
+    let unmarked = scene.mint_without_renewal(&Identity { marker: None, ..alice.clone() }, BIRTH).await;
+    let unchecked = scene.tokens.mint(&alice, SERVICE, "print", None, Recheck::Impossible, BIRTH).await.unwrap();
     let workload = scene.mint(&Identity { kind: Kind::Workload, method: Method::Workload, ..alice.clone() }).await;
     scene.clock.advance(HOUR - 1);
     assert_eq!([scene.state(&unmarked).await, scene.state(&unchecked).await, scene.state(&workload).await], ["recheck", "live", "recheck"]);
@@ -239,7 +254,7 @@ async fn a_second_factor_stays_that_of_the_login_and_claims_are_those_of_the_las
 #[tokio::test]
 async fn a_marker_that_can_no_longer_be_read_shortens_the_life() {
     let scene = Scene::new().await;
-    let token = scene.mint(&scene.alice()).await;
+    let token = scene.mint_without_renewal(&scene.alice(), BIRTH).await;
     scene.clock.advance(DAY);
     let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
     scene.tokens.confirm(&presented, &Identity { marker: None, ..scene.alice() }, None).await.unwrap();
@@ -287,7 +302,7 @@ async fn a_revoked_token_is_over_in_every_process_at_once() {
     // A look that was under way brings nothing back.
     let late = second.confirm(&presented, &scene.alice(), None).await;
     assert!(matches!(late, Err(PresentError::Ended("revoked"))));
-    second.used(&presented).await;
+    second.used(&presented, None).await;
     second.end(&presented, "gone").await.unwrap();
     assert_eq!(state(&second, &token).await, "revoked");
 }
@@ -321,9 +336,9 @@ async fn the_fifty_first_token_ends_the_one_unused_for_longest() {
         scene.clock.advance(MINUTE);
     }
     let first = scene.tokens.present(&minted[0], SERVICE).await.unwrap();
-    scene.tokens.used(&first).await;
+    scene.tokens.used(&first, None).await;
     // Other services and other people do not count.
-    scene.tokens.mint(&alice, "other.example", "print", None, Recheck::ByProvider).await.unwrap();
+    scene.tokens.mint(&alice, "other.example", "print", None, Recheck::ByProvider, BIRTH).await.unwrap();
     scene.mint(&Identity { id: "uuid-2".to_owned(), ..alice.clone() }).await;
     assert_ne!(scene.state(&minted[1]).await, "replaced");
     scene.mint(&alice).await;
@@ -369,7 +384,7 @@ async fn a_row_altered_by_hand_is_refused() {
         assert_eq!(scene.state(&token).await, "unknown", "{alteration}");
         // Nothing that the service does afterwards seals the row again.
         assert!(scene.tokens.confirm(&presented, &scene.alice(), None).await.is_err());
-        scene.tokens.used(&presented).await;
+        scene.tokens.used(&presented, None).await;
         scene.tokens.end(&presented, "gone").await.unwrap();
         assert!(!scene.tokens.revoke(&token).await.unwrap());
         assert_eq!(scene.state(&token).await, "unknown", "{alteration}");
@@ -439,10 +454,10 @@ async fn two_processes_write_at_once_and_nobody_fails() {
         let (token, alice) = (token.clone(), scene.alice());
         tasks.spawn(async move {
             let other = Identity { id: format!("uuid-{number}"), ..alice.clone() };
-            tokens.mint(&other, SERVICE, "print", None, Recheck::ByProvider).await.unwrap();
+            tokens.mint(&other, SERVICE, "print", None, Recheck::ByProvider, BIRTH).await.unwrap();
             let presented = tokens.present(&token, SERVICE).await.unwrap();
             tokens.confirm(&presented, &alice, None).await.unwrap();
-            tokens.used(&presented).await;
+            tokens.used(&presented, None).await;
         });
     }
     tasks.join_all().await;
@@ -459,7 +474,7 @@ async fn a_store_that_does_not_answer_is_an_outage_and_no_refusal() {
     assert!(matches!(scene.tokens.confirm(&presented, &scene.alice(), None).await, Err(PresentError::Unavailable(_))));
     assert!(scene.tokens.end(&presented, "gone").await.is_err());
     assert!(scene.tokens.revoke(&token).await.is_err());
-    assert!(scene.tokens.mint(&scene.alice(), SERVICE, "print", None, Recheck::ByProvider).await.is_err());
+    assert!(scene.tokens.mint(&scene.alice(), SERVICE, "print", None, Recheck::ByProvider, BIRTH).await.is_err());
     // Garbage costs no look-up, so it needs no store either.
     assert!(matches!(scene.tokens.present(&SecretString::from("nrw_x"), SERVICE).await, Err(PresentError::Ended("malformed"))));
 }
@@ -474,10 +489,152 @@ async fn everything_can_be_spawned() {
     let presented = sent(scene.tokens.present(&token, SERVICE)).await.unwrap();
     sent(scene.tokens.keep_renewal(&presented, &Renewal(vec![3]))).await.unwrap();
     assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().renewal, Some(Renewal(vec![3])));
-    sent(scene.tokens.used(&presented)).await;
+    sent(scene.tokens.used(&presented, None)).await;
     sent(scene.tokens.end(&presented, "gone")).await.unwrap();
     sent(scene.tokens.revoke(&token)).await.unwrap();
     sent(scene.tokens.list()).await.unwrap();
     sent(scene.tokens.purge()).await.unwrap();
     sent(scene.tokens.revoke_selected(&Selection::Id(presented.id.clone()))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewal_cannot_be_read_in_the_database() {
+    let scene = Scene::new().await;
+    let token = scene.mint_signed_in(Born::SignIn).await;
+    let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
+    scene.tokens.keep_renewal(&presented, &Renewal(b"refresh-1".to_vec())).await.unwrap();
+    assert_eq!(scene.renewal(&token).await.as_deref(), Some(&b"refresh-1"[..]));
+    for file in std::fs::read_dir(scene.folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"refresh-"));
+    }
+    assert!(!format!("{presented:?}").contains("refresh"));
+}
+
+/// Whoever seals rows, and puts another row's renewal in.
+#[tokio::test]
+async fn a_renewal_opens_for_its_own_token_person_provider_and_service_alone() {
+    let scene = Scene::new().await;
+    let token = scene.mint_signed_in(Born::SignIn).await;
+    let hash = scene.tokens.secrets.read(&token).unwrap();
+    let store = &scene.tokens.store;
+    let own = store.find_token(&hash).await.unwrap().unwrap().row().clone();
+    let others = [
+        TokenRow { id: "x".to_owned(), ..own.clone() },
+        TokenRow { provider: "x".to_owned(), ..own.clone() },
+        TokenRow { subject: "x".to_owned(), ..own.clone() },
+        TokenRow { service: "x".to_owned(), ..own.clone() },
+    ];
+    for other in others {
+        for renewal in [store.close_renewal(&other, b"refresh-9").unwrap(), b"refresh-9".to_vec(), Vec::new()] {
+            let stored = store.find_token(&hash).await.unwrap().unwrap();
+            let moved = TokenRow { renewal: Some(renewal), ..own.clone() };
+            assert!(store.replace_token(&stored, &moved).await.unwrap());
+            assert_eq!(scene.state(&token).await, "altered");
+        }
+    }
+    let stored = store.find_token(&hash).await.unwrap().unwrap();
+    assert!(store.replace_token(&stored, &own).await.unwrap());
+    assert_eq!(scene.state(&token).await, "live");
+}
+
+#[tokio::test]
+async fn of_two_renewals_of_one_the_later_stands() {
+    let scene = Scene::new().await;
+    let token = scene.mint_signed_in(Born::SignIn).await;
+    let signed_in = Identity { marker: None, ..scene.alice() };
+    let renewal = |text: &str| Some(Renewal(text.as_bytes().to_vec()));
+    let slow = scene.tokens.present(&token, SERVICE).await.unwrap();
+    assert!(!scene.tokens.was_renewed(&slow).await.unwrap());
+    scene.clock.advance(MINUTE);
+    let fast = scene.tokens.present(&token, SERVICE).await.unwrap();
+    scene.tokens.confirm(&fast, &signed_in, renewal("refresh-2")).await.unwrap();
+    assert!(scene.tokens.was_renewed(&slow).await.unwrap());
+    scene.tokens.confirm(&slow, &signed_in, renewal("refresh-1")).await.unwrap();
+    assert_eq!(scene.renewal(&token).await.as_deref(), Some(&b"refresh-2"[..]));
+    // In the same second the one that is written last is the one that came last.
+    let (one, other) = (scene.tokens.present(&token, SERVICE).await.unwrap(), scene.tokens.present(&token, SERVICE).await.unwrap());
+    scene.tokens.confirm(&one, &signed_in, renewal("refresh-3")).await.unwrap();
+    scene.tokens.keep_renewal(&other, &Renewal(b"refresh-4".to_vec())).await.unwrap();
+    assert_eq!(scene.renewal(&token).await.as_deref(), Some(&b"refresh-4"[..]));
+    // An issuer that does not rotate gives the same one back.
+    let same = scene.tokens.present(&token, SERVICE).await.unwrap();
+    scene.tokens.confirm(&same, &signed_in, renewal("refresh-4")).await.unwrap();
+    assert!(!scene.tokens.was_renewed(&same).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_login_by_device_lives_for_a_week_and_a_sign_in_as_long_as_its_session() {
+    let scene = Scene::new().await;
+    let (sign_in, device) = (scene.mint_signed_in(Born::SignIn).await, scene.mint_signed_in(Born::Device).await);
+    let in_band = scene.mint_signed_in(Born::InBand).await;
+    let without = scene.mint_without_renewal(&scene.alice(), Birth { how: Born::Device, source: None }).await;
+    let ends = scene.clock.now().plus(7 * DAY);
+    for token in [&device, &in_band, &without] {
+        assert_eq!(scene.tokens.present(token, SERVICE).await.unwrap().ends, ends);
+    }
+    scene.clock.advance(7 * DAY);
+    assert_eq!([scene.state(&device).await, scene.state(&in_band).await, scene.state(&without).await], ["absolute"; 3]);
+    assert_eq!(scene.state(&sign_in).await, "recheck");
+    // A look changes nothing of it.
+    let presented = scene.tokens.present(&sign_in, SERVICE).await.unwrap();
+    assert_eq!(presented.ends, ends.plus(83 * DAY));
+    scene.tokens.confirm(&presented, &Identity { marker: None, ..scene.alice() }, None).await.unwrap();
+    let listed = scene.tokens.list().await.unwrap();
+    assert!(listed.iter().any(|listed| listed.state == "live" && listed.birth.is_some_and(|birth| birth.how == Born::SignIn)));
+}
+
+#[tokio::test]
+async fn where_a_token_was_made_and_used_last_is_listed() {
+    let scene = Scene::new().await;
+    let address = |text: &str| Some(text.parse().unwrap());
+    let birth = Birth { how: Born::Password, source: address("192.0.2.1") };
+    let token = scene.mint_without_renewal(&scene.alice(), birth).await;
+    let listed = async || {
+        let listed = scene.tokens.list().await.unwrap().pop().unwrap();
+        (listed.birth, listed.used_from)
+    };
+    assert_eq!(listed().await, (Some(birth), address("192.0.2.1")));
+    let used = async |source| scene.tokens.used(&scene.tokens.present(&token, SERVICE).await.unwrap(), source).await;
+    // Not more often than once a minute.
+    scene.clock.advance(MINUTE - 1);
+    used(address("2001:db8::2")).await;
+    assert_eq!(listed().await, (Some(birth), address("192.0.2.1")));
+    scene.clock.advance(1);
+    used(address("2001:db8::2")).await;
+    assert_eq!(listed().await, (Some(birth), address("2001:db8::2")));
+    scene.clock.advance(10 * MINUTE);
+    let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
+    scene.tokens.confirm(&presented, &scene.alice(), None).await.unwrap();
+    assert_eq!(listed().await, (Some(birth), address("2001:db8::2")));
+    scene.tokens.used(&presented, None).await;
+    assert_eq!(listed().await, (Some(birth), None));
+}
+
+#[tokio::test]
+async fn rows_of_earlier_and_later_versions_are_read() {
+    let scene = Scene::new().await;
+    let token = scene.mint_without_renewal(&scene.alice(), BIRTH).await;
+    let hash = scene.tokens.secrets.read(&token).unwrap();
+    let store = &scene.tokens.store;
+    let cases = [
+        (r#"[{"name":"a","dn":null,"id":null}]"#, None, 90),
+        (r#"{"groups":[{"name":"a"}],"claims":{},"second_factor":"unknown"}"#, None, 90),
+        (r#"{"groups":[{"name":"a"}],"born":"in_band","later":{"x":1}}"#, Some(Born::InBand), 7),
+        // What it is nobody here knows, so it gets the shorter life.
+        (r#"{"groups":[{"name":"a"}],"born":"by_pigeon"}"#, None, 7),
+    ];
+    for (column, born, days) in cases {
+        let stored = store.find_token(&hash).await.unwrap().unwrap();
+        let row = TokenRow { groups: column.to_owned(), ..stored.row().clone() };
+        assert!(store.replace_token(&stored, &row).await.unwrap());
+        let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
+        assert_eq!(presented.identity.groups, [Group::named("a")], "{column}");
+        assert_eq!(presented.ends.since(Timestamp(row.created)), days * DAY, "{column}");
+        let listed = scene.tokens.list().await.unwrap().pop().unwrap();
+        assert_eq!((listed.state, listed.birth.map(|birth| birth.how)), ("live", born), "{column}");
+        scene.clock.advance(MINUTE);
+        scene.tokens.used(&presented, Some("192.0.2.9".parse().unwrap())).await;
+        assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().identity.groups, [Group::named("a")], "{column}");
+    }
 }

@@ -32,6 +32,7 @@ struct Site {
 impl Site {
     fn new(kind: RegistryKind, algorithm: Algorithm) -> Self {
         let service = ServiceSettings {
+            address: None,
             name: Located::nowhere(SERVICE.to_owned()),
             registry: Located::nowhere(kind),
             issuer: Located::nowhere("narrows".to_owned()),

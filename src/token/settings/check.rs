@@ -19,6 +19,7 @@ impl ServiceSettings {
     /// Checks one service by itself; [`check_services`] checks them together.
     pub fn check(&self, file: &SourceFile, findings: &mut Diagnostics) {
         self.check_name(file, findings);
+        self.check_address(file, findings);
         if self.issuer.value.trim().is_empty() {
             findings.push(
                 file.error(self.issuer.place, "`issuer` is empty")
@@ -55,6 +56,20 @@ impl ServiceSettings {
             return;
         };
         findings.push(file.error(self.name.place, problem).hint("write what the registry's `auth.token.service` says"));
+    }
+}
+
+impl ServiceSettings {
+    /// It stands in a command that people paste into a shell.
+    fn check_address(&self, file: &SourceFile, findings: &mut Diagnostics) {
+        let Some(Located { value, place }) = &self.address else { return };
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+        let starts = value.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[');
+        if !starts || value.len() > LONGEST_NAME || !value.bytes().all(fits) {
+            let message = format!("`{}` is no address of a registry", value.escape_debug());
+            findings
+                .push(file.error(*place, message).hint("write what people type behind `docker login`, as in registry.corp.example:5000"));
+        }
     }
 }
 

@@ -1,0 +1,1 @@
+//! Each way to forge a token, and what becomes of it.

@@ -1,0 +1,129 @@
+//! A login for a device that has no browser (RFC 8628).
+
+use std::time::Duration;
+
+use openidconnect::http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+
+use super::address;
+use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, SignInError};
+use super::relying_party::RelyingParty;
+use super::remote::{Answer, Checks, Lane};
+use super::token_endpoint::{self, Reply};
+use crate::authn::identity::Method;
+use crate::authn::verdict::Unavailable;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// RFC 8628 §3.2, where the issuer says nothing.
+const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long a person has, whatever the issuer says.
+const LIVES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(30 * 60));
+const MAX_USER_CODE: usize = 64;
+
+#[derive(Deserialize)]
+struct Begun {
+    device_code: SecretString,
+    user_code: String,
+    /// Google's name of it is older than the specification's.
+    #[serde(alias = "verification_url")]
+    verification_uri: Url,
+    #[serde(default)]
+    verification_uri_complete: Option<Url>,
+    expires_in: u64,
+    #[serde(default)]
+    interval: Option<u64>,
+}
+
+impl RelyingParty {
+    /// Begins a device login (RFC 8628 §3.1).
+    pub async fn start_device(&self, deadline: Instant) -> Result<DeviceAuthorization, DeviceStartError> {
+        if !self.settings.device_grant.enabled {
+            return Err(DeviceStartError::NotOffered);
+        }
+        let metadata = self.metadata(deadline).await?;
+        let endpoint = metadata.device_authorization().ok_or(DeviceStartError::NotOffered)?;
+        let request =
+            token_endpoint::request(&self.remote, endpoint, &[("scope", &self.scopes)]).map_err(|trouble| self.unasked(&trouble))?;
+        match self.remote.send(request, Lane::DeviceStart, deadline).await {
+            Ok(answer) if answer.status == StatusCode::OK => self.begun(&answer),
+            Ok(answer) => Err(self.not_begun(&answer)),
+            Err(trouble) if trouble.is_throttling() => Err(DeviceStartError::Throttled { retry_after: trouble.retry_after }),
+            Err(trouble) => Err(self.unasked(&trouble).into()),
+        }
+    }
+
+    /// Asks once whether the person is done (RFC 8628 §3.4).
+    pub async fn poll_device(&self, device_code: &SecretString, deadline: Instant) -> Result<DevicePoll, Unavailable> {
+        let form = [("grant_type", GRANT), ("device_code", device_code.expose_secret())];
+        let refusal = match self.ask(&form, deadline).await? {
+            Reply::Tokens(tokens) => {
+                return match self.signed_in(&tokens, Checks::default(), Method::Device, deadline).await {
+                    Ok(signed_in) => Ok(DevicePoll::SignedIn(Box::new(signed_in))),
+                    Err(SignInError::Refused(word)) => Ok(DevicePoll::Ended(word)),
+                    Err(SignInError::Unavailable(error)) => Err(error),
+                };
+            }
+            Reply::Refused(refusal) => refusal,
+        };
+        match refusal.error.as_str() {
+            "authorization_pending" => Ok(DevicePoll::Pending),
+            "slow_down" => Ok(DevicePoll::SlowDown),
+            // The second one is Microsoft's.
+            "access_denied" | "authorization_declined" => Ok(DevicePoll::Ended("denied")),
+            "expired_token" => Ok(DevicePoll::Ended("expired")),
+            "invalid_grant" | "bad_verification_code" => Ok(DevicePoll::Ended("code_refused")),
+            _ if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(device_code))),
+            _ => Err(self.unavailable(format!("the token endpoint refuses a device code without saying why: {}", refusal.word()))),
+        }
+    }
+
+    fn begun(&self, answer: &Answer) -> Result<DeviceAuthorization, DeviceStartError> {
+        let begun: Begun = answer.json().map_err(|trouble| self.unasked(&trouble.within("device login")))?;
+        let odd = |what: &str| DeviceStartError::from(self.unavailable(format!("the device login cannot be shown: {what}")));
+        let is_safe = |url: &Url| url.scheme() == "https" || url.scheme() == "http" && self.is_at_home(url);
+        if !is_safe(&begun.verification_uri) || !begun.verification_uri_complete.as_ref().is_none_or(is_safe) {
+            return Err(odd("`verification_uri` is not https"));
+        }
+        // People type it, and terminals show it.
+        let is_code = !begun.user_code.is_empty()
+            && begun.user_code.len() <= MAX_USER_CODE
+            && begun.user_code.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if !is_code || begun.device_code.expose_secret().is_empty() {
+            return Err(odd("`user_code` or `device_code` is none"));
+        }
+        Ok(DeviceAuthorization {
+            device_code: begun.device_code,
+            user_code: begun.user_code,
+            verification_uri: begun.verification_uri,
+            verification_uri_complete: begun.verification_uri_complete,
+            expires_in: Duration::from_secs(begun.expires_in).clamp(LIVES.0, LIVES.1),
+            interval: begun.interval.map_or(INTERVAL, Duration::from_secs).clamp(INTERVALS.0, INTERVALS.1),
+        })
+    }
+
+    fn not_begun(&self, answer: &Answer) -> DeviceStartError {
+        let refusal = match token_endpoint::reply(answer) {
+            Ok(Reply::Refused(refusal)) => refusal,
+            Ok(Reply::Tokens(_)) => return self.unavailable("the device login was answered with tokens").into(),
+            Err(trouble) => return self.unasked(&trouble.within("device login")).into(),
+        };
+        match refusal.error.as_str() {
+            "slow_down" => DeviceStartError::Throttled { retry_after: INTERVAL },
+            "unauthorized_client" | "unsupported_grant_type" => {
+                let detail = refusal.word();
+                tracing::warn!(provider = %self.names.provider, detail, "the issuer has no device login for this client");
+                DeviceStartError::NotOffered
+            }
+            _ => self.blamed(&refusal, None).into(),
+        }
+    }
+
+    /// Whether a URL and the issuer are both of this machine.
+    fn is_at_home(&self, url: &Url) -> bool {
+        address::is_loopback(url) && Url::parse(self.remote.issuer()).is_ok_and(|issuer| address::is_loopback(&issuer))
+    }
+}

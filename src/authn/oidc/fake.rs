@@ -1,0 +1,260 @@
+//! An issuer on loopback that a test scripts: discovery, keys that rotate, and any answer at any path.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::settings::OidcSettings;
+use crate::authn::jwt::forge::Forge;
+use crate::clock::Timestamp;
+use crate::source::SourceFile;
+
+pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
+pub(super) const KEYS: &str = "/jwks";
+pub(super) const TOKEN: &str = "/token";
+pub(super) const USERINFO: &str = "/userinfo";
+pub(super) const DEVICE: &str = "/device";
+
+/// Runs until it is dropped.
+pub(super) struct FakeIssuer {
+    address: SocketAddr,
+    script: Arc<Script>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) path: String,
+    pub(super) authorization: Option<String>,
+    pub(super) user_agent: String,
+    pub(super) form: HashMap<String, String>,
+}
+
+/// An answer to give.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+    delay: Duration,
+}
+
+impl Reply {
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Self::text(status, &body.to_string()).header("content-type", "application/json")
+    }
+    pub(super) fn text(status: u16, body: &str) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), delay: Duration::ZERO }
+    }
+    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+    pub(super) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    state: Mutex<State>,
+    came: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    issuer: String,
+    metadata: Value,
+    keys: Vec<Arc<Forge>>,
+    /// Answered again and again.
+    always: HashMap<String, Reply>,
+    /// Answered once each, before those.
+    next: HashMap<String, VecDeque<Reply>>,
+    asked: Vec<Asked>,
+}
+
+impl FakeIssuer {
+    /// With one P-256 key called `one`.
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let issuer = format!("http://{address}");
+        let at = |path: &str| format!("{issuer}{path}");
+        let metadata = json!({
+            "issuer": issuer,
+            "authorization_endpoint": at("/authorize"),
+            "token_endpoint": at(TOKEN),
+            "jwks_uri": at(KEYS),
+            "userinfo_endpoint": at(USERINFO),
+            "device_authorization_endpoint": at(DEVICE),
+            "authorization_response_iss_parameter_supported": true,
+            "id_token_signing_alg_values_supported": ["ES256", "HS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        });
+        let state = State { issuer, metadata, keys: vec![Arc::new(Forge::p256("one"))], ..State::default() };
+        let script = Arc::new(Script { state: Mutex::new(state), came: Notify::new() });
+        let task = tokio::spawn(serve(listener, Arc::clone(&script)));
+        Self { address, script, task }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn issuer(&self) -> String {
+        self.script.state().issuer.clone()
+    }
+
+    /// Settings for it with the client `narrows`, whose secret is `s3cret`; `more` are lines of YAML.
+    pub(super) fn settings(&self, more: &str) -> (OidcSettings, SourceFile) {
+        let text =
+            format!("issuer: {}\nclient: {{id: narrows, secret: s3cret}}\ntokens: {{algorithms: [ES256, RS256]}}\n{more}\n", self.issuer());
+        let file = SourceFile::new("narrows.yaml", text);
+        (file.parse().unwrap(), file)
+    }
+
+    /// Changes one value of the metadata; `null` removes it.
+    pub(super) fn metadata(&self, name: &str, value: Value) {
+        let mut state = self.script.state();
+        let object = state.metadata.as_object_mut().unwrap();
+        if value.is_null() { drop(object.remove(name)) } else { drop(object.insert(name.to_owned(), value)) }
+    }
+
+    /// Signs with a new key from now on; publishes the former one too, or no more.
+    pub(super) fn rotate(&self, key: Forge, keep: bool) {
+        let mut state = self.script.state();
+        if !keep {
+            state.keys.clear();
+        }
+        state.keys.insert(0, Arc::new(key));
+        state.keys.truncate(2);
+    }
+
+    /// The key that signs.
+    pub(super) fn key(&self) -> Arc<Forge> {
+        Arc::clone(&self.script.state().keys[0])
+    }
+
+    /// Claims of a good token.
+    pub(super) fn claims(&self, subject: &str, now: Timestamp) -> Value {
+        json!({
+            "iss": self.issuer(), "aud": "narrows", "sub": subject, "iat": now.0, "exp": now.0 + 300, "preferred_username": subject,
+        })
+    }
+
+    /// A good token with these claims instead of, or beside, the usual ones.
+    pub(super) fn token(&self, subject: &str, now: Timestamp, more: Value) -> String {
+        let mut claims = self.claims(subject, now);
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        self.key().token(&claims)
+    }
+
+    /// Answers so at this path from now on.
+    pub(super) fn always(&self, path: &str, reply: Reply) {
+        self.script.state().always.insert(path.to_owned(), reply);
+    }
+
+    /// As it did before [`FakeIssuer::always`].
+    pub(super) fn heal(&self, path: &str) {
+        self.script.state().always.remove(path);
+    }
+
+    /// Answers so once, after what was scripted before.
+    pub(super) fn next(&self, path: &str, reply: Reply) {
+        self.script.state().next.entry(path.to_owned()).or_default().push_back(reply);
+    }
+
+    /// What was asked at a path.
+    pub(super) fn asked(&self, path: &str) -> Vec<Asked> {
+        self.script.state().asked.iter().filter(|asked| asked.path == path).cloned().collect()
+    }
+
+    /// Waits until a path was asked so often.
+    pub(super) async fn was_asked(&self, path: &str, times: usize) {
+        loop {
+            let came = self.script.came.notified();
+            if self.asked(path).len() >= times {
+                return;
+            }
+            came.await;
+        }
+    }
+}
+
+impl Drop for FakeIssuer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Script {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let path = parts.uri.path().to_owned();
+        let asked = Asked {
+            path: path.clone(),
+            authorization: header("authorization"),
+            user_agent: header("user-agent").unwrap_or_default(),
+            form: form_urlencoded::parse(&body).into_owned().collect(),
+        };
+        let reply = {
+            let mut state = self.state();
+            state.asked.push(asked);
+            let next = state.next.get_mut(&path).and_then(VecDeque::pop_front);
+            next.or_else(|| state.always.get(&path).cloned()).unwrap_or_else(|| state.usual(&path))
+        };
+        self.came.notify_waiters();
+        tokio::time::sleep(reply.delay).await;
+        let mut response = Response::builder().status(reply.status);
+        for (name, value) in &reply.headers {
+            response = response.header(name, value);
+        }
+        response.body(Full::new(reply.body)).unwrap()
+    }
+}
+
+impl State {
+    fn usual(&self, path: &str) -> Reply {
+        match path {
+            DISCOVERY => Reply::json(200, &self.metadata),
+            KEYS => Reply::json(200, &json!({"keys": self.keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})),
+            _ => Reply::json(404, &json!({"error": "not_found"})),
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, script: Arc<Script>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let script = Arc::clone(&script);
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let script = Arc::clone(&script);
+                async move { Ok::<_, std::convert::Infallible>(script.answer(request).await) }
+            });
+            // Whoever hangs up is nobody's concern.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}

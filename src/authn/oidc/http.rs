@@ -1,0 +1,242 @@
+//! The one way to an issuer: no redirects, nothing of the environment, caps on size and time, and a breaker.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openidconnect::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use openidconnect::http::{HeaderMap, StatusCode};
+use openidconnect::{HttpRequest, HttpResponse};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::address::{self, Resolver};
+use super::breaker::{Breaker, End};
+use super::trouble::{Trouble, printable};
+
+/// No document of an issuer is larger.
+const MAX_BODY: usize = 1024 * 1024;
+/// One that cannot be reached by then is down.
+const CONNECT: Duration = Duration::from_secs(2);
+/// The whole of a request.
+const TOTAL: Duration = Duration::from_secs(5);
+/// Connections that nobody uses.
+const IDLE: Duration = Duration::from_secs(60);
+/// An issuer that had less time than this did not fail.
+const FAIR: Duration = Duration::from_secs(2);
+/// Requests at a time; what is beyond that waits.
+const IN_FLIGHT: usize = 64;
+/// Anybody may begin a device login, so they have less.
+const DEVICE_STARTS: usize = 8;
+/// `Retry-After` where a 429 has none.
+const THROTTLED: Duration = Duration::from_secs(10);
+
+/// Requests of one lane share a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Metadata, keys, tokens, userinfo.
+    Main,
+    /// Beginnings of device logins: issuers limit them apart, and nobody has to prove anything to cause one.
+    DeviceStart,
+}
+
+/// What an issuer answered. Never an outage: those are [`Trouble`].
+#[derive(Clone)]
+pub(super) struct Answer {
+    /// 2xx or 4xx, and not 429.
+    pub(super) status: StatusCode,
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// May hold tokens.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// As `openidconnect` reads it.
+    pub(super) fn into_response(mut self) -> HttpResponse {
+        let mut response = HttpResponse::new(std::mem::take(&mut *self.body));
+        (*response.status_mut(), *response.headers_mut()) = (self.status, self.headers);
+        response
+    }
+
+    /// Whether it says that it is JSON, or says nothing.
+    pub(super) fn is_json(&self) -> bool {
+        let Some(value) = self.headers.get(CONTENT_TYPE) else { return true };
+        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
+    }
+
+    /// A document that was asked for: 200, and JSON.
+    pub(super) fn document(&self) -> Result<&[u8], Trouble> {
+        if self.status != StatusCode::OK {
+            return Err(Trouble::new("answer", format!("HTTP status {}", self.status.as_u16())).status(self.status.as_u16()));
+        }
+        if !self.is_json() {
+            let given = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            return Err(Trouble::new("answer", format!("the content type is `{}`, not JSON", printable(given))));
+        }
+        Ok(&self.body)
+    }
+
+    /// The same, read. What is wrong with it is said by its place: a value may be a secret.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
+        serde_json::from_slice(self.document()?).map_err(|error| {
+            let kind = if error.is_data() { "lacks a value, or has one of another kind" } else { "is no JSON" };
+            Trouble::new("answer", format!("the document {kind} (line {}, column {})", error.line(), error.column()))
+        })
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// The client of one issuer.
+#[derive(Debug)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    issuer: Url,
+    main: Gate,
+    device_starts: Gate,
+}
+
+#[derive(Debug)]
+struct Gate {
+    breaker: Breaker,
+    places: Semaphore,
+}
+
+impl Gate {
+    fn new(places: usize) -> Self {
+        Self { breaker: Breaker::default(), places: Semaphore::new(places) }
+    }
+}
+
+impl Http {
+    /// Trusts `roots` alone.
+    pub(super) fn new(issuer: Url, roots: rustls::RootCertStore, proxy: Option<&str>) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(Resolver)
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("narrows/", env!("CARGO_PKG_VERSION")));
+        let builder = match proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| reason(&error.without_url()))?),
+            None => builder,
+        };
+        let client = builder.build().map_err(|error| reason(&error))?;
+        Ok(Self { client, issuer, main: Gate::new(IN_FLIGHT), device_starts: Gate::new(DEVICE_STARTS) })
+    }
+
+    /// Asks once. 3xx, 5xx and 429 are no answers.
+    pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
+        let request = reqwest::Request::try_from(request).map_err(|_| Trouble::new("request", "the URL is none").ours().unsent())?;
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        address::check(request.url(), &self.issuer)
+            .map_err(|why| Trouble::new(&host, format!("the URL is not asked: {why}")).ours().unsent())?;
+        let gate = match lane {
+            Lane::Main => &self.main,
+            Lane::DeviceStart => &self.device_starts,
+        };
+        let late = || Trouble::new(&host, "no answer in time");
+        let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
+            return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
+        };
+        let pass = gate.breaker.pass().map_err(|wait| {
+            let reason = "it failed too often, or wants to be left alone, and is not asked for a moment";
+            Trouble::new(&host, reason).unsent().retry_after(wait.max(Duration::from_secs(1)))
+        })?;
+        let began = Instant::now();
+        let ends = deadline.min(began + TOTAL);
+        let outcome = timeout_at(ends, self.exchange(request, &host)).await;
+        let (result, end) = match outcome {
+            Ok(Ok(answer)) => (Ok(answer), End::Answered),
+            Ok(Err(trouble)) if trouble.is_throttling() => {
+                let wait = trouble.retry_after;
+                (Err(trouble), End::Throttled(wait))
+            }
+            Ok(Err(trouble)) => (Err(trouble), End::Failed),
+            Err(_) if ends - began < FAIR => return Err(late().ours()),
+            Err(_) => (Err(late()), End::Failed),
+        };
+        pass.ended(end);
+        result
+    }
+
+    async fn exchange(&self, request: reqwest::Request, host: &str) -> Result<Answer, Trouble> {
+        let failed = |error: reqwest::Error| {
+            let is_connect = error.is_connect();
+            let trouble = Trouble::new(host, reason(&error.without_url()));
+            if is_connect { trouble.unsent() } else { trouble }
+        };
+        let mut response = self.client.execute(request).await.map_err(failed)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status.is_redirection() {
+            return Err(Trouble::new(host, redirected(&headers, response.url())).status(status.as_u16()));
+        }
+        if status.is_server_error() || status.is_informational() {
+            let wait = retry_after(&headers).unwrap_or(super::trouble::RETRY_AFTER);
+            return Err(Trouble::new(host, format!("HTTP status {}", status.as_u16())).status(status.as_u16()).retry_after(wait));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = retry_after(&headers).unwrap_or(THROTTLED);
+            return Err(Trouble::new(host, "HTTP status 429: it wants fewer requests").status(429).retry_after(wait));
+        }
+        let too_large = || Trouble::new(host, "the answer is larger than 1 MiB");
+        if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+            return Err(too_large());
+        }
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body })
+    }
+}
+
+/// Where a redirect leads, as far as it may be told: the path may hold a secret.
+fn redirected(headers: &HeaderMap, from: &Url) -> String {
+    let target = headers.get(LOCATION).and_then(|location| from.join(location.to_str().ok()?).ok());
+    let host = target.as_ref().and_then(Url::host_str).unwrap_or("nowhere");
+    format!("it answered with a redirect to `{}`, which is never followed; is the issuer's URL the final one?", printable(host))
+}
+
+/// `Retry-After` in seconds (RFC 9110 §10.2.3); one with a date is taken for none.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What lies at the bottom of an error, which is where the cause is.
+fn reason(error: &reqwest::Error) -> String {
+    let what = match () {
+        () if error.is_timeout() => "no answer in time",
+        () if error.is_connect() => "cannot connect",
+        () if error.is_body() || error.is_decode() => "the answer broke off",
+        () => "the request failed",
+    };
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", printable(&cause.to_string())))
+}

@@ -1,0 +1,392 @@
+//! Signing in with a browser: off to an issuer and back, and what somebody who did may do here.
+
+mod kept;
+mod view;
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::{digest, rand};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use url::Url;
+
+pub(super) use self::kept::{KeptCode, decode, encode};
+pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
+
+use self::kept::{KeptSignIn, KeptStart};
+use super::{Client, Issuer, RETRY_AFTER, record};
+use crate::audit::Outcome;
+use crate::authn::identity::{Identity, Method};
+use crate::authn::oidc::{Authorization, Callback, RelyingParty, SignInError, SignedIn};
+use crate::authn::verdict::Unavailable;
+use crate::store::{Begun, NewPending, Pending, PendingCaps, PendingKind, StoreError};
+
+/// How long somebody may take at the issuer, and how long a sign-in lasts, in seconds.
+pub const SIGN_IN_LIFE: i64 = 10 * 60;
+/// Longer values of `state` were not made here.
+const MAX_STATE: usize = 256;
+const RANDOM: usize = 32;
+/// How long the page waits for what somebody may do; without it the rest is shown.
+const REVIEW: Duration = Duration::from_secs(3);
+/// Browsers on their way: in all, and from one source.
+const STARTS: PendingCaps = PendingCaps { all: 10_000, source: 30 };
+/// Sign-ins: in all, and of one person.
+const SIGN_INS: PendingCaps = PendingCaps { all: 10_000, source: 30 };
+
+/// Whose request it is.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The id of this request in logs, audit and the answer's header.
+    pub id: String,
+    /// Where it came from.
+    pub client: Client,
+    /// When it was received.
+    pub received: Instant,
+}
+
+/// Where people can sign in.
+#[derive(Clone, Debug)]
+pub struct SignInOffer {
+    /// How browsers reach this service.
+    pub url: Arc<Url>,
+    /// The issuers, in the order of the configuration.
+    pub providers: Vec<Arc<str>>,
+}
+
+/// A sign-in that begins.
+#[derive(Clone, Debug)]
+pub struct BegunSignIn {
+    /// Where to send the browser.
+    pub url: Url,
+    /// What the browser has to bring back beside what the issuer sends with it.
+    pub browser: SecretString,
+}
+
+/// A browser that comes back from an issuer.
+#[derive(Clone, Debug)]
+pub struct Returned {
+    /// Which issuer's address it came to.
+    pub provider: String,
+    /// `state` (RFC 6749 §4.1.2).
+    pub state: SecretString,
+    /// What it was given when it was sent off.
+    pub browser: Option<SecretString>,
+    /// The sign-in that it had before, which is over now.
+    pub former: Option<SecretString>,
+    /// The issuer's answer; none where it says that nobody signed in.
+    pub callback: Option<Callback>,
+}
+
+/// An order of somebody who signed in.
+#[derive(Clone, Debug)]
+pub struct SessionProof {
+    /// What the browser's cookie holds.
+    pub session: SecretString,
+    /// What the page holds that the order was given on.
+    pub csrf: SecretString,
+}
+
+/// Why a sign-in does not go on. Nothing here quotes an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInRefusal {
+    /// There is no issuer, or browsers cannot be told the way back.
+    #[error("no sign-in is offered")]
+    NotOffered,
+    /// No issuer of this name.
+    #[error("there is no such issuer")]
+    UnknownProvider,
+    /// No service of this name.
+    #[error("there is no such service")]
+    UnknownService,
+    /// It was never begun, took too long, is over, or was used before.
+    #[error("the sign-in is over")]
+    Ended,
+    /// Another browser began it, or another page gave the order.
+    #[error("another browser or page asks")]
+    NotYours,
+    /// The issuer, or what it sent, says no.
+    #[error("the issuer refused the sign-in")]
+    Denied,
+    /// This sign-in gave its one code.
+    #[error("the sign-in gave its code")]
+    CodeGiven,
+    /// There are too many from here, or in all.
+    #[error("too many sign-ins are under way")]
+    TooMany,
+    /// The issuer or the store could not be asked.
+    #[error("the sign-in is not possible at the moment")]
+    Unavailable {
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
+}
+
+impl From<StoreError> for SignInRefusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = %error, "a sign-in could not be kept or looked up");
+        Self::Unavailable { retry_after: RETRY_AFTER }
+    }
+}
+
+/// A sign-in as it was read.
+pub(super) struct Session {
+    /// As it stands in the store.
+    pub(super) row: Pending,
+    /// What it says.
+    pub(super) kept: KeptSignIn,
+}
+
+impl Issuer {
+    /// Where people can sign in; none where browsers could not.
+    pub fn sign_in_offer(&self) -> Option<SignInOffer> {
+        let url = self.public_url.clone()?;
+        let providers: Vec<_> = self.authenticator.relying_parties().map(|party| Arc::clone(&party.names().provider)).collect();
+        (!providers.is_empty()).then_some(SignInOffer { url, providers })
+    }
+
+    /// Sends a browser to an issuer; `service` is what the person came for.
+    pub async fn begin_sign_in(&self, caller: &Caller, provider: &str, service: Option<&str>) -> Result<BegunSignIn, SignInRefusal> {
+        let public_url = self.public_url.as_ref().ok_or(SignInRefusal::NotOffered)?;
+        let party = self.relying_party(provider).ok_or(SignInRefusal::UnknownProvider)?;
+        let redirect = callback_of(public_url, provider)?;
+        let Authorization { url, kept } =
+            party.authorize(&redirect, caller.received + self.request_deadline).await.map_err(|error| unavailable(&error, caller))?;
+        let browser = random_secret()?;
+        let state = SecretString::from(kept.state.clone());
+        let start = KeptStart {
+            provider: provider.to_owned(),
+            kept,
+            browser: digest_of(&browser),
+            service: service.filter(|service| self.services.contains_key(*service)).map(ToOwned::to_owned),
+        };
+        self.keep(PendingKind::Authorization, &state, &source_of(&caller.client), &encode(&start), STARTS).await?;
+        tracing::debug!(request_id = %caller.id, provider, "a sign-in begins at {provider}");
+        Ok(BegunSignIn { url, browser })
+    }
+
+    /// Takes a browser back: who signed in gets a new session.
+    pub async fn finish_sign_in(&self, caller: &Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
+        if let Some(former) = &returned.former {
+            self.end_session(former).await?;
+        }
+        let provider = returned.provider.clone();
+        let mut word = "";
+        let result = self.taken_back(caller, returned, &mut word).await;
+        let (outcome, identity) = match &result {
+            Ok((_, identity)) => (Outcome::Empty, Some(identity)),
+            Err(SignInRefusal::Unavailable { .. }) => (Outcome::Unavailable, None),
+            Err(SignInRefusal::TooMany) => (Outcome::Throttled, None),
+            Err(_) => (Outcome::Rejected, None),
+        };
+        let mut event = record::sign_in(self, caller, "sign_in", word, outcome);
+        // What is no issuer of ours is a stranger's text.
+        event.provider = self.relying_party(&provider).is_some().then(|| provider.clone());
+        event.realm = identity.map(|identity| identity.realm.to_string());
+        event.username = identity.map(|identity| identity.username.clone());
+        event.proof = identity.map(Into::into);
+        self.write(&event).await?;
+        let (session, identity) = result?;
+        tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, "somebody signed in at {}", identity.provider);
+        Ok(session)
+    }
+
+    async fn taken_back(
+        &self,
+        caller: &Caller,
+        returned: Returned,
+        word: &mut &'static str,
+    ) -> Result<(SecretString, Identity), SignInRefusal> {
+        let start = self.start_of(&returned, word).await?;
+        let Some(callback) = returned.callback else {
+            *word = "issuer";
+            return Err(SignInRefusal::Denied);
+        };
+        let party = self.relying_party(&start.provider).ok_or(SignInRefusal::Ended)?;
+        let signed_in = party.exchange(&start.kept, callback, caller.received + self.request_deadline).await;
+        let SignedIn { identity, renewal } = signed_in.map_err(|error| match error {
+            SignInError::Refused(reason) => {
+                *word = reason;
+                SignInRefusal::Denied
+            }
+            SignInError::Unavailable(error) => unavailable(&error, caller),
+        })?;
+        let identity = Identity { method: Method::SignIn, ..identity };
+        if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
+            *word = rejection.as_str();
+            return Err(SignInRefusal::Denied);
+        }
+        let fingerprint = self.authenticator.fingerprint(&identity.provider).ok_or(SignInRefusal::Ended)?;
+        // Whatever the browser held before means nothing from here on.
+        let (session, csrf) = (random_secret()?, random_secret()?);
+        let person = person_of(&identity);
+        let kept = KeptSignIn {
+            identity: identity.clone(),
+            fingerprint,
+            renewal: renewal.map(Into::into),
+            code_given: false,
+            csrf: csrf.expose_secret().to_owned(),
+            service: start.service,
+        };
+        self.keep(PendingKind::SignIn, &session, &person, &encode(&kept), SIGN_INS).await?;
+        Ok((session, identity))
+    }
+
+    /// The start that a browser comes back from. It is over from here on, whatever comes of it.
+    async fn start_of(&self, returned: &Returned, word: &mut &'static str) -> Result<KeptStart, SignInRefusal> {
+        *word = "unknown_state";
+        if returned.state.expose_secret().len() > MAX_STATE {
+            return Err(SignInRefusal::Ended);
+        }
+        let (kind, state) = (PendingKind::Authorization, &returned.state);
+        let row = self.store.pending(kind, state, self.clock.now()).await?.ok_or(SignInRefusal::Ended)?;
+        if !self.store.take_pending(kind, state, &row).await? {
+            return Err(SignInRefusal::Ended);
+        }
+        let start: KeptStart = decode(&row.value).ok_or(SignInRefusal::Ended)?;
+        // Somebody else's answer, pushed into this browser (RFC 9700 §4.7).
+        let same = returned.browser.as_ref().is_some_and(|browser| equal(&digest_of(browser), &start.browser));
+        if !same {
+            *word = "other_browser";
+            return Err(SignInRefusal::NotYours);
+        }
+        // Each issuer has an address of its own, so that none answers for another (RFC 9700 §4.4).
+        if returned.provider != start.provider {
+            *word = "other_issuer";
+            return Err(SignInRefusal::NotYours);
+        }
+        *word = "";
+        Ok(start)
+    }
+
+    /// What somebody who signed in is shown; none where the sign-in is over.
+    pub async fn signed_in(&self, caller: &Caller, session: &SecretString) -> Result<Option<SignInView>, SignInRefusal> {
+        match self.session(session).await? {
+            Some(Session { row, kept }) => Ok(Some(self.view(row.expires, kept, caller.received + REVIEW).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends one of the person's own identity tokens; one that is over already, or somebody else's, is left alone.
+    pub async fn revoke_login(&self, caller: &Caller, proof: &SessionProof, id: &str) -> Result<(), SignInRefusal> {
+        let Session { kept: KeptSignIn { identity, .. }, .. } = self.ordered(proof).await?;
+        let revoked = self.identity_tokens.revoke_own(id, &identity.provider, &identity.id).await?;
+        tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, token.id = %id.escape_default(), revoked, "a saved login was revoked on the sign-in page");
+        Ok(())
+    }
+
+    /// Ends a sign-in.
+    pub async fn sign_out(&self, proof: &SessionProof) -> Result<(), SignInRefusal> {
+        self.ordered(proof).await?;
+        self.end_session(&proof.session).await
+    }
+
+    /// The sign-in of an order that one of its own pages gave.
+    pub(super) async fn ordered(&self, proof: &SessionProof) -> Result<Session, SignInRefusal> {
+        let session = self.session(&proof.session).await?.ok_or(SignInRefusal::Ended)?;
+        if equal(proof.csrf.expose_secret(), &session.kept.csrf) { Ok(session) } else { Err(SignInRefusal::NotYours) }
+    }
+
+    /// A sign-in that is not over. One whose issuer is gone, or is another one now, is.
+    async fn session(&self, session: &SecretString) -> Result<Option<Session>, SignInRefusal> {
+        let Some(row) = self.store.pending(PendingKind::SignIn, session, self.clock.now()).await? else { return Ok(None) };
+        let Some(kept) = decode::<KeptSignIn>(&row.value) else { return Ok(None) };
+        if self.is_still(&kept.identity, &kept.fingerprint) {
+            return Ok(Some(Session { row, kept }));
+        }
+        self.end_session(session).await?;
+        Ok(None)
+    }
+
+    /// Whether whoever vouched for an identity is what it was then.
+    pub(super) fn is_still(&self, identity: &Identity, fingerprint: &str) -> bool {
+        self.authenticator.fingerprint(&identity.provider).is_some_and(|current| current == fingerprint)
+    }
+
+    async fn end_session(&self, session: &SecretString) -> Result<(), SignInRefusal> {
+        if let Some(row) = self.store.pending(PendingKind::SignIn, session, self.clock.now()).await? {
+            self.store.take_pending(PendingKind::SignIn, session, &row).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn relying_party(&self, provider: &str) -> Option<&RelyingParty> {
+        self.authenticator.relying_parties().find(|party| *party.names().provider == *provider)
+    }
+
+    pub(super) async fn keep(
+        &self,
+        kind: PendingKind,
+        key: &SecretString,
+        source: &str,
+        value: &[u8],
+        caps: PendingCaps,
+    ) -> Result<(), SignInRefusal> {
+        let now = self.clock.now();
+        let life = if kind == PendingKind::LoginCode { super::login_code::LIFE } else { SIGN_IN_LIFE };
+        let new = NewPending { kind, key, source, expires: now.plus(life), value };
+        match self.store.begin_pending(&new, now, caps).await? {
+            Begun::Kept => Ok(()),
+            full @ (Begun::SourceFull | Begun::Full) => {
+                tracing::warn!(full = ?full, "there are too many sign-ins under way");
+                Err(SignInRefusal::TooMany)
+            }
+        }
+    }
+
+    /// Nothing is handed out that cannot be written down.
+    pub(super) async fn write(&self, event: &crate::audit::AuditEvent) -> Result<(), SignInRefusal> {
+        self.audit.record(event).await.map_err(|error| {
+            tracing::error!(error = %error, request_id = %event.request_id, "the audit event could not be written");
+            SignInRefusal::Unavailable { retry_after: RETRY_AFTER }
+        })
+    }
+}
+
+/// The address that an issuer sends browsers back to; each has its own.
+fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
+    let mut url = public_url.clone();
+    // A URL of http or https always has a path.
+    url.path_segments_mut().map_err(|()| SignInRefusal::NotOffered)?.pop_if_empty().extend(["oidc", provider, "callback"]);
+    Ok(url)
+}
+
+/// Whom a start counts against: an address, or the 64 bits of an IPv6 network, because a client chooses freely within one.
+fn source_of(client: &Client) -> String {
+    match client.source().map(|address| address.to_canonical()) {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+    }
+}
+
+/// Whom what a person holds counts against. A provider's name has no `/`.
+pub(super) fn person_of(identity: &Identity) -> String {
+    format!("person {}/{}", identity.provider, identity.id)
+}
+
+/// 256 bits as text.
+pub(super) fn random_secret() -> Result<SecretString, SignInRefusal> {
+    let mut bytes = zeroize::Zeroizing::new([0; RANDOM]);
+    rand::fill(bytes.as_mut_slice()).map_err(|_| {
+        tracing::error!("the operating system gives no randomness");
+        SignInRefusal::Unavailable { retry_after: RETRY_AFTER }
+    })?;
+    Ok(SecretString::from(BASE64URL_NOPAD.encode(bytes.as_slice())))
+}
+
+fn digest_of(secret: &SecretString) -> String {
+    HEXLOWER.encode(digest::digest(&digest::SHA256, secret.expose_secret().as_bytes()).as_ref())
+}
+
+fn equal(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
+fn unavailable(error: &Unavailable, caller: &Caller) -> SignInRefusal {
+    tracing::warn!(request_id = %caller.id, provider = %error.provider, error = %error, "a sign-in was not possible: {error}");
+    SignInRefusal::Unavailable { retry_after: error.retry_after }
+}
