@@ -261,6 +261,13 @@ impl App {
         }
     }
 
+    /// Lets issuers be asked for what is due of their documents; waits for none of them.
+    pub fn tend(&self) {
+        for party in self.issuer.load().authenticator.relying_parties() {
+            party.tend();
+        }
+    }
+
     /// Replaces leaf certificates that are due and drops ended identity tokens and logins that nobody finished.
     pub async fn upkeep(&self) {
         self.renew_keys().await;

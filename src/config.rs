@@ -153,6 +153,9 @@ fn sections(document: &Document, file: &SourceFile, findings: &mut Diagnostics) 
         if let Some(ldap) = &provider.ldap {
             ldap.value.check(file, findings);
         }
+        if let Some(oidc) = &provider.oidc {
+            oidc.value.check(file, findings);
+        }
     }
     document.credentials_cache.check(file, findings);
     document.throttle.check(file, findings);

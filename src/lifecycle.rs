@@ -21,6 +21,9 @@ use crate::app::{App, ReloadOrder};
 /// How often certificates and ended identity tokens are tended.
 const UPKEEP: Duration = Duration::from_mins(1);
 
+/// How often it is looked whether an issuer's documents are due.
+const TEND: Duration = Duration::from_secs(1);
+
 /// How often the counters are: what is counted between two drains is kept in memory sample by sample.
 const DRAIN_COUNTERS: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,9 @@ async fn attending(app: Arc<App>, mut reloader: Reloader, mut calls: Calls, mut 
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut counters = interval_at(Instant::now() + DRAIN_COUNTERS, DRAIN_COUNTERS);
     counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first one comes at once: who signs in first should not have to wait.
+    let mut issuers = tokio::time::interval(TEND);
+    issuers.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let next_look = reloader.next_look();
         tokio::select! {
@@ -75,6 +81,7 @@ async fn attending(app: Arc<App>, mut reloader: Reloader, mut calls: Calls, mut 
             }
             () = tokio::time::sleep_until(next_look) => reloader.look().await,
             _ = upkeep.tick() => app.upkeep().await,
+            _ = issuers.tick() => app.tend(),
             _ = counters.tick() => app.drain_counters(),
         }
     }

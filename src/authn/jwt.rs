@@ -112,7 +112,7 @@ pub struct Signed<'t> {
     algorithm: Algorithm,
     key_id: Option<String>,
     /// Header and payload, as they were signed.
-    signed: &'t str,
+    input: &'t str,
     payload: &'t str,
     signature: &'t str,
 }
@@ -124,8 +124,8 @@ impl<'t> Signed<'t> {
             return Err("too_large");
         }
         // Three parts: five are an encrypted token, which nobody here can read.
-        let (signed, signature) = token.rsplit_once('.').ok_or("not_a_jwt")?;
-        let (header, payload) = signed.split_once('.').ok_or("not_a_jwt")?;
+        let (input, signature) = token.rsplit_once('.').ok_or("not_a_jwt")?;
+        let (header, payload) = input.split_once('.').ok_or("not_a_jwt")?;
         if payload.contains('.') || header.is_empty() || payload.is_empty() {
             return Err("not_a_jwt");
         }
@@ -149,7 +149,7 @@ impl<'t> Signed<'t> {
             Some(Value::String(id)) if id.len() <= MAX_KEY_ID => Some(id.clone()),
             Some(_) => return Err("key_id"),
         };
-        Ok(Self { algorithm, key_id, signed, payload, signature })
+        Ok(Self { algorithm, key_id, input, payload, signature })
     }
 
     /// `alg`.

@@ -17,6 +17,7 @@ mod kept;
 mod metadata;
 mod password;
 mod person;
+mod probe;
 mod recheck;
 mod refusal;
 mod rehearsal;
@@ -33,3 +34,6 @@ pub use settings::{
     ClaimValue, ClaimsFrom, ClientAuthentication, ClientSettings, DeviceGrant, GroupSource, GroupTransform, IdentityClaims,
     OidcAuthorities, OidcGroups, OidcPreset, OidcSettings, OidcTls, Overage, PasswordGrant, SecondFactor, TokenChecks,
 };
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,7 @@ pub struct ProviderSettings {
     /// A file of users.
     #[serde(default)]
     pub file: Option<Located<FileSettings>>,
-    /// An OIDC issuer. Not available yet.
+    /// An OIDC issuer: people sign in there. Needs `public_url`.
     #[serde(default)]
     pub oidc: Option<Located<OidcSettings>>,
     /// An issuer of tokens for pipelines. Not available yet.
@@ -73,7 +73,8 @@ impl ProviderSettings {
     pub fn files(&self, folder: &Path) -> Vec<PathBuf> {
         let users = self.file.as_ref().and_then(|file| file.value.users_path(folder)).map(|path| path.as_path().to_owned());
         let directory = self.ldap.as_ref().map(|ldap| ldap.value.files(folder)).unwrap_or_default();
-        users.into_iter().chain(directory).collect()
+        let issuer = self.oidc.as_ref().map(|oidc| oidc.value.files(folder)).unwrap_or_default();
+        users.into_iter().chain(directory).chain(issuer).collect()
     }
 
     /// Its kinds: exactly one, once it is checked.

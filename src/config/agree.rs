@@ -17,6 +17,20 @@ pub(super) fn check(document: &Document, file: &SourceFile, findings: &mut Diagn
     rules(document, file, findings);
     deadline(document, file, findings);
     shared_files(document, file, findings);
+    public_url(document, file, findings);
+}
+
+/// A browser that signed in has to find its way back.
+fn public_url(document: &Document, file: &SourceFile, findings: &mut Diagnostics) {
+    if document.public_url.is_some() {
+        return;
+    }
+    for provider in &document.providers {
+        let Some(oidc) = &provider.oidc else { continue };
+        let message = format!("provider `{}` needs `public_url`: people who sign in there come back to it", provider.name.value);
+        let hint = "write how browsers and docker reach narrows, as in public_url: https://auth.corp.example";
+        findings.push(file.error(oidc.place, message).hint(hint));
+    }
 }
 
 /// Every service has rules.

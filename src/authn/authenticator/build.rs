@@ -65,6 +65,23 @@ impl Authenticator {
     }
 }
 
+#[cfg(test)]
+impl Authenticator {
+    /// One issuer alone, asked for every name.
+    pub(in crate::authn) fn of_issuer(party: RelyingParty, stale: std::time::Duration, clock: &Clock) -> Self {
+        let (names, cache, limits) = (party.names().clone(), CacheSettings::default(), ThrottleSettings::default());
+        let patterns = crate::authn::route::NamePatterns::new(["*"], true);
+        let asked = Asked { provider: Provider::Oidc(Box::new(party)), names, patterns, outage: Outage::new(stale, clock) };
+        Self {
+            asked: vec![Arc::new(asked)],
+            memory: Arc::new(Memory::new(cache.max_verified.value, clock)),
+            throttle: Arc::new(Throttle::forgetting(clock.clone())),
+            limits: Limits::of(&limits, &cache),
+            cache: Arc::new(CredentialCache::new(&cache).unwrap()),
+        }
+    }
+}
+
 type Opened = (Provider, Diagnostics);
 
 fn open(settings: &ProviderSettings, around: &Surroundings<'_>) -> Result<Opened, Diagnostics> {

@@ -43,7 +43,7 @@ struct Key {
     family: Family,
     /// Where the issuer says so, the only algorithm that it is for.
     only: Option<Algorithm>,
-    key: DecodingKey,
+    public: DecodingKey,
 }
 
 /// The kinds of keys that can make a signature here.
@@ -143,7 +143,7 @@ impl Key {
             let (x, y) = (bytes("x")?, bytes("y")?);
             (x.len() == length && y.len() == length).then(|| DecodingKey::from_ec_components(text("x")?, text("y")?).ok())?
         };
-        let (family, key) = match (text("kty")?, text("crv")) {
+        let (family, public) = match (text("kty")?, text("crv")) {
             ("RSA", _) => (Family::Rsa, rsa(&bytes("n")?, &bytes("e")?)?),
             ("EC", Some("P-256")) => (Family::P256, point(32)?),
             ("EC", Some("P-384")) => (Family::P384, point(48)?),
@@ -157,7 +157,7 @@ impl Key {
             None => None,
             Some(name) => Some(name.as_str()?.parse().ok()?),
         };
-        let key = Self { id, family, only, key };
+        let key = Self { id, family, only, public };
         // For an algorithm of another kind of key it is for nothing.
         only.is_none_or(|only| Family::of(only) == family).then_some(key)
     }
@@ -167,7 +167,7 @@ impl Key {
     }
 
     fn made(&self, token: &Signed<'_>) -> bool {
-        jsonwebtoken::crypto::verify(token.signature, token.signed.as_bytes(), &self.key, token.algorithm.library()).unwrap_or(false)
+        jsonwebtoken::crypto::verify(token.signature, token.input.as_bytes(), &self.public, token.algorithm.library()).unwrap_or(false)
     }
 }
 

@@ -88,10 +88,15 @@ struct State {
 impl FakeIssuer {
     /// With one P-256 key called `one`.
     pub(super) async fn start() -> Self {
+        Self::start_below("").await
+    }
+
+    /// The same, and its URL ends with this path.
+    pub(super) async fn start_below(path: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let issuer = format!("http://{address}");
-        let at = |path: &str| format!("{issuer}{path}");
+        let issuer = format!("http://{address}{path}");
+        let at = |path: &str| format!("http://{address}{path}");
         let metadata = json!({
             "issuer": issuer,
             "authorization_endpoint": at("/authorize"),
@@ -236,7 +241,7 @@ impl Script {
 impl State {
     fn usual(&self, path: &str) -> Reply {
         match path {
-            DISCOVERY => Reply::json(200, &self.metadata),
+            discovery if discovery.ends_with(DISCOVERY) => Reply::json(200, &self.metadata),
             KEYS => Reply::json(200, &json!({"keys": self.keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})),
             _ => Reply::json(404, &json!({"error": "not_found"})),
         }

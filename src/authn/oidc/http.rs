@@ -19,12 +19,14 @@ use super::trouble::{Trouble, printable};
 
 /// No document of an issuer is larger.
 const MAX_BODY: usize = 1024 * 1024;
+/// Most answers that hold tokens are smaller.
+const USUAL_BODY: usize = 16 * 1024;
 /// One that cannot be reached by then is down.
 const CONNECT: Duration = Duration::from_secs(2);
 /// The whole of a request.
 const TOTAL: Duration = Duration::from_secs(5);
 /// Connections that nobody uses.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// An issuer that had less time than this did not fail.
 const FAIR: Duration = Duration::from_secs(2);
 /// Requests at a time; what is beyond that waits.
@@ -33,6 +35,8 @@ const IN_FLIGHT: usize = 64;
 const DEVICE_STARTS: usize = 8;
 /// `Retry-After` where a 429 has none.
 const THROTTLED: Duration = Duration::from_secs(10);
+/// What is believed of `Retry-After`.
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// Requests of one lane share a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +159,7 @@ impl Http {
             Lane::Main => &self.main,
             Lane::DeviceStart => &self.device_starts,
         };
-        let late = || Trouble::new(&host, "no answer in time");
+        let timed_out = || Trouble::new(&host, "no answer in time");
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
             return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
         };
@@ -173,8 +177,8 @@ impl Http {
                 (Err(trouble), End::Throttled(wait))
             }
             Ok(Err(trouble)) => (Err(trouble), End::Failed),
-            Err(_) if ends - began < FAIR => return Err(late().ours()),
-            Err(_) => (Err(late()), End::Failed),
+            Err(_) if ends - began < FAIR => return Err(timed_out().ours()),
+            Err(_) => (Err(timed_out()), End::Failed),
         };
         pass.ended(end);
         result
@@ -200,10 +204,12 @@ impl Http {
             return Err(Trouble::new(host, "HTTP status 429: it wants fewer requests").status(429).retry_after(wait));
         }
         let too_large = || Trouble::new(host, "the answer is larger than 1 MiB");
-        if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+        let length = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if length > MAX_BODY {
             return Err(too_large());
         }
-        let mut body = Zeroizing::new(Vec::new());
+        // As large as it will be: what grows leaves copies behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(length.max(USUAL_BODY)));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(too_large());
@@ -223,7 +229,7 @@ fn redirected(headers: &HeaderMap, from: &Url) -> String {
 
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); one with a date is taken for none.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY))
 }
 
 /// What lies at the bottom of an error, which is where the cause is.

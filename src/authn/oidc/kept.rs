@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 
 /// How soon a fetch that failed is tried again; each failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A document that was fetched.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use crate::authn::jwt::{KeyError, KeySet, Signed, Verified};
 use crate::authn::provider::Health;
 
 /// How long metadata is good.
-const METADATA_LIFE: Duration = Duration::from_secs(60 * 60);
+const METADATA_LIFE: Duration = Duration::from_hours(1);
 /// How long keys are good where the issuer says nothing.
-const KEYS_LIFE: Duration = Duration::from_secs(15 * 60);
+const KEYS_LIFE: Duration = Duration::from_mins(15);
 /// How much it may say.
-const KEYS_LIVES: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
+const KEYS_LIVES: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
 /// Keys that could not be asked for again are used for so long.
-const KEYS_LAST: Duration = Duration::from_secs(24 * 60 * 60);
+const KEYS_LAST: Duration = Duration::from_hours(24);
 /// How long one fetch may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No document is asked for more often, whoever names which keys.

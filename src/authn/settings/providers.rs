@@ -90,16 +90,18 @@ impl ProviderSettings {
     fn cannot_say_unknown(&self) -> bool {
         self.kinds().iter().any(|kind| match kind {
             ProviderKind::Ldap(ldap) => ldap.value.user.bind.value != BindMode::Search,
-            ProviderKind::Oidc(_) => true,
+            ProviderKind::Oidc(oidc) => oidc.value.password_grant.enabled.value,
             ProviderKind::File(_) | ProviderKind::Workload(_) => false,
         })
     }
 
-    /// Whether it is asked about passwords, and if so in which turn: files come first.
+    /// Whether it is asked about passwords, and if so in which turn: files come first. An issuer is only where its password grant
+    /// is on.
     fn turn(&self) -> Option<u8> {
         self.kinds().first().and_then(|kind| match kind {
             ProviderKind::File(_) => Some(0),
-            ProviderKind::Ldap(_) | ProviderKind::Oidc(_) => Some(1),
+            ProviderKind::Ldap(_) => Some(1),
+            ProviderKind::Oidc(oidc) => oidc.value.password_grant.enabled.value.then_some(1),
             ProviderKind::Workload(_) => None,
         })
     }
@@ -117,13 +119,14 @@ impl ProviderKind<'_> {
 }
 
 fn check_kind(name: &str, kind: ProviderKind<'_>, file: &SourceFile, findings: &mut Diagnostics) {
-    let unavailable = match kind {
-        ProviderKind::Ldap(_) => return,
-        ProviderKind::File(settings) => return settings.value.check(file, findings),
-        ProviderKind::Oidc(_) => "oidc",
-        ProviderKind::Workload(_) => "workload",
-    };
-    findings.push(file.error(kind.place(), format!("provider `{name}`: {unavailable} is not available yet")).hint("remove the provider"));
+    match kind {
+        // These say it themselves.
+        ProviderKind::Ldap(_) | ProviderKind::Oidc(_) => {}
+        ProviderKind::File(settings) => settings.value.check(file, findings),
+        ProviderKind::Workload(_) => {
+            findings.push(file.error(kind.place(), format!("provider `{name}`: workload is not available yet")).hint("remove the provider"))
+        }
+    }
 }
 
 fn is_word(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
@@ -152,7 +155,8 @@ fn check_realms(providers: &[ProviderSettings], file: &SourceFile, findings: &mu
             let place = provider.ignore_case.as_ref().map_or(provider.name.place, |it| it.place);
             let message = format!("`{other}` and `{}` share realm `{}`, and only one of them ignores case", names.provider, names.realm);
             findings.push(
-                file.error(place, message).hint("write the same `ignore_case` at both; it is true for ldap and false for file by default"),
+                file.error(place, message)
+                    .hint("write the same `ignore_case` at both; it is true for ldap and false for the others by default"),
             );
         }
     }

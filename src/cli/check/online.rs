@@ -65,8 +65,9 @@ impl Asked<'_> {
     async fn probe(&self, named: &ProviderReport, report: &mut Report) -> bool {
         let steps = match self.authenticator.provider(&named.name) {
             Some(Provider::Ldap(directory)) => directory.probe(self.budget(), &self.circumstances()).await,
+            Some(Provider::Oidc(party)) => party.probe(&self.circumstances()).await,
             // A file was read whole a moment ago.
-            Some(Provider::File(_) | Provider::Oidc(_)) | None => Vec::new(),
+            Some(Provider::File(_)) | None => Vec::new(),
         };
         let mut good = true;
         for step in steps {
@@ -118,12 +119,24 @@ impl Asked<'_> {
                 }
             }
         }
+        if let Some(issuer) = self.issuer_of(realm) {
+            let why = "not looked up: an issuer says nothing of people who do not sign in";
+            let step = Step::new(format!("{} {name}", kind.as_str()), Outcome::Note, why);
+            report.steps.push(report::Asked { provider: issuer.to_string(), step });
+            return;
+        }
         let message = format!("realm `{realm}` has no {} `{name}`, which a rule names", kind.as_str());
         let hint = match kind {
             Kind::Group => "correct its spelling, or remove it from the rule: it matches nobody. Is it outside of `groups.bases`?",
             Kind::User => "correct its spelling, or remove it from the rule: it matches nobody",
         };
         report.found(unmatched(rules, message, hint));
+    }
+
+    /// An issuer that vouches for people of a realm.
+    fn issuer_of(&self, realm: &str) -> Option<&str> {
+        let is_issuer = |name: &str| matches!(self.authenticator.provider(name), Some(Provider::Oidc(_)));
+        self.providers.iter().find(|provider| *provider.realm == *realm && is_issuer(&provider.name)).map(|provider| &*provider.name)
     }
 
     async fn knows(&self, named: &ProviderReport, kind: Kind, name: &str) -> Result<Known, Unavailable> {

@@ -137,7 +137,7 @@ fn what_is_not_available_yet_is_refused_by_name() {
     );
     check(
         "providers: [{name: sso, oidc: {issuer: \"https://sso.example\", client: {id: a}}}]",
-        "1:31 provider `sso`: oidc is not available yet",
+        "1:31 provider `sso` needs `public_url`: people who sign in there come back to it",
     );
     check(
         "providers: [{name: ci, workload: {preset: github-actions, audiences: [a]}}]",

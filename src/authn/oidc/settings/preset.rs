@@ -13,36 +13,36 @@ use crate::source::{Located, OneOrMany};
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OidcPreset {
-    /// Keycloak, whose client needs the mapper "Group Membership": `scopes` openid, profile; `tokens.algorithms` RS256, ES256;
-    /// `identity.username` preferred_username, sub; `identity.require` nothing; `groups.sources` groups of `id_token`;
-    /// `groups.transform` strip_leading /; `mfa.amr` otp, hwk, mfa.
+    /// Keycloak, whose client needs the mapper "Group Membership": `scopes` `openid`, `profile`; `tokens.algorithms` `RS256`,
+    /// `ES256`; `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of
+    /// `id_token`; `groups.transform` `strip_leading: /`; `mfa.amr` `otp`, `hwk`, `mfa`.
     Keycloak,
-    /// Microsoft Entra ID, whose groups are object ids: `scopes` openid, profile, offline_access; `tokens.algorithms` RS256;
-    /// `identity.username` oid; `identity.require` nothing; `groups.sources` groups of `id_token`, roles of `id_token`;
-    /// `groups.transform` nothing; `mfa.amr` mfa.
+    /// Microsoft Entra ID, whose groups are object ids: `scopes` `openid`, `profile`, `offline_access`; `tokens.algorithms`
+    /// `RS256`; `identity.username` `oid`; `identity.require` nothing; `groups.sources` `groups` of `id_token`, `roles` of
+    /// `id_token`; `groups.transform` nothing; `mfa.amr` `mfa`.
     Entra,
-    /// Okta, whose application needs a groups claim: `scopes` openid, profile, groups; `tokens.algorithms` RS256;
-    /// `identity.username` preferred_username, sub; `identity.require` nothing; `groups.sources` groups of `id_token`;
-    /// `groups.transform` nothing; `mfa.amr` mfa, otp, hwk.
+    /// Okta, whose application needs a groups claim: `scopes` `openid`, `profile`, `groups`; `tokens.algorithms` `RS256`;
+    /// `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`;
+    /// `groups.transform` nothing; `mfa.amr` `mfa`, `otp`, `hwk`.
     Okta,
-    /// Google Workspace, which tells no groups: `scopes` openid, profile, email; `tokens.algorithms` RS256;
-    /// `identity.username` email; `identity.require` email_verified true; `groups.sources` nothing; `groups.transform` nothing;
-    /// `mfa.amr` nothing.
-    Google,
-    /// GitLab as an issuer for people: `scopes` openid, profile; `tokens.algorithms` RS256; `identity.username`
-    /// preferred_username, nickname; `identity.require` nothing; `groups.sources` groups of `userinfo`; `groups.transform`
+    /// Google Workspace, which tells no groups: `scopes` `openid`, `profile`, `email`; `tokens.algorithms` `RS256`;
+    /// `identity.username` `email`; `identity.require` `email_verified: true`; `groups.sources` nothing; `groups.transform`
     /// nothing; `mfa.amr` nothing.
+    Google,
+    /// GitLab as an issuer for people: `scopes` `openid`, `profile`; `tokens.algorithms` `RS256`; `identity.username`
+    /// `preferred_username`, `nickname`; `identity.require` nothing; `groups.sources` `groups` of `userinfo`;
+    /// `groups.transform` nothing; `mfa.amr` nothing.
     Gitlab,
-    /// Dex: `scopes` openid, profile, groups, offline_access; `tokens.algorithms` RS256, ES256; `identity.username`
-    /// preferred_username, sub; `identity.require` nothing; `groups.sources` groups of `id_token`; `groups.transform` nothing;
-    /// `mfa.amr` nothing.
+    /// Dex: `scopes` `openid`, `profile`, `groups`, `offline_access`; `tokens.algorithms` `RS256`, `ES256`; `identity.username`
+    /// `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`; `groups.transform`
+    /// nothing; `mfa.amr` nothing.
     Dex,
-    /// authentik: `scopes` openid, profile, offline_access; `tokens.algorithms` RS256, ES256; `identity.username`
-    /// preferred_username, sub; `identity.require` nothing; `groups.sources` groups of `id_token`; `groups.transform` nothing;
-    /// `mfa.amr` mfa.
+    /// authentik: `scopes` `openid`, `profile`, `offline_access`; `tokens.algorithms` `RS256`, `ES256`; `identity.username`
+    /// `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`; `groups.transform`
+    /// nothing; `mfa.amr` `mfa`.
     Authentik,
-    /// Any other issuer that keeps to the specification: `scopes` openid, profile; `tokens.algorithms` RS256, ES256;
-    /// `identity.username` preferred_username, sub; `identity.require` nothing; `groups.sources` groups of `id_token`;
+    /// Any other issuer that keeps to the specification: `scopes` `openid`, `profile`; `tokens.algorithms` `RS256`, `ES256`;
+    /// `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`;
     /// `groups.transform` nothing; `mfa.amr` nothing.
     #[default]
     Generic,
@@ -181,7 +181,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(OidcPreset)).unwrap();
         let kinds = schema["oneOf"].as_array().unwrap();
         let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md")).unwrap();
-        let list = |words: Vec<&str>| if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+        let list = |words: Vec<&str>| if words.is_empty() { "nothing".to_owned() } else { format!("`{}`", words.join("`, `")) };
         for kind in kinds {
             let preset: OidcPreset = serde_json::from_value(kind["const"].clone()).unwrap();
             let values = preset.values();
@@ -190,15 +190,14 @@ mod tests {
                 list(values.scopes.to_vec()),
                 list(values.algorithms.iter().map(|algorithm| algorithm.as_str()).collect()),
                 list(values.username.to_vec()),
-                if values.email_verified { "email_verified true".to_owned() } else { "nothing".to_owned() },
+                if values.email_verified { "`email_verified: true`".to_owned() } else { "nothing".to_owned() },
                 {
-                    let sources = values
-                        .groups
-                        .iter()
-                        .map(|(from, claim)| format!("{claim} of `{}`", serde_json::to_value(from).unwrap().as_str().unwrap()));
-                    list(sources.collect::<Vec<_>>().iter().map(String::as_str).collect())
+                    let from = |from: &ClaimsFrom| serde_json::to_value(from).unwrap().as_str().unwrap().to_owned();
+                    let sources = values.groups.iter().map(|(document, claim)| format!("`{claim}` of `{}`", from(document)));
+                    let sources = sources.collect::<Vec<_>>().join(", ");
+                    if sources.is_empty() { "nothing".to_owned() } else { sources }
                 },
-                values.strip_leading.map_or("nothing".to_owned(), |text| format!("strip_leading {text}")),
+                values.strip_leading.map_or("nothing".to_owned(), |text| format!("`strip_leading: {text}`")),
                 list(values.amr.to_vec()),
             ];
             let keys =

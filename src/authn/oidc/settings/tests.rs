@@ -79,8 +79,8 @@ fn a_client_has_a_secret_or_has_none() {
     check(&client(", auth: none"), "");
     check(&client(", auth: post, secret: {file: x}"), "");
     check(&client(", secret: {file: x}, auth: none"), "1:25: `auth: none` sends no secret, and there is one");
-    check(&client(", auth: basic"), "1:22: this `auth` sends a secret, and there is none");
-    check(&client(", secret: abc"), "warning 1:24: the client secret stands in the configuration");
+    check(&client(", auth: basic"), "1:23: this `auth` sends a secret, and there is none");
+    check(&client(", secret: abc"), "warning 1:25: the client secret stands in the configuration");
     check("client: {id: \"\"}", "1:14: the client id is empty, or holds control characters");
     check("scopes: [profile]", "1:10: `scopes` lacks `openid`");
     check("scopes: [openid, \"a b\"]", "1:18: `a b` is no scope");

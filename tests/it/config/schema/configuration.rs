@@ -18,8 +18,8 @@ fn shipped() -> Vec<String> {
 
 /// The commented configuration with the providers that it only shows.
 fn with_every_provider() -> String {
-    let uncommented = |line: &str| match line.strip_prefix("  #! ") {
-        Some(item) if item.starts_with(['-', ' ']) => format!("  {item}\n"),
+    let uncommented = |line: &str| match line.strip_prefix("  #! ").or_else(|| line.strip_prefix("  #")) {
+        Some(item) if item.starts_with("- ") || item.starts_with("  ") => format!("  {item}\n"),
         Some(_) | None => format!("{line}\n"),
     };
     read("config/narrows.yaml").lines().map(uncommented).collect()
