@@ -19,9 +19,9 @@ use crate::authn::verdict::Unavailable;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// RFC 8628 §3.2, where the issuer says nothing.
 const INTERVAL: Duration = Duration::from_secs(5);
-const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// How long a person has, whatever the issuer says.
-const LIVES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(30 * 60));
+const LIVES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(30));
 const MAX_USER_CODE: usize = 64;
 
 #[derive(Deserialize)]

@@ -281,6 +281,7 @@ pub(super) fn is_guid(text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;

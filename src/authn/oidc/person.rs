@@ -241,6 +241,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;

@@ -136,8 +136,8 @@ impl Refusal {
             error if is_word(error) => error,
             _ => "an unknown error",
         };
-        let codes: String = self.codes.iter().map(|code| format!(" AADSTS{code}")).collect();
-        format!("{error}{codes} (HTTP {})", self.status)
+        let codes: Vec<String> = self.codes.iter().map(|code| format!(" AADSTS{code}")).collect();
+        format!("{error}{} (HTTP {})", codes.concat(), self.status)
     }
 
     /// For operators, where a setting is wrong: what the issuer says of it, unless that holds a secret.

@@ -46,6 +46,7 @@ pub struct RelyingParty {
 }
 
 /// What is known of somebody beside their name.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) method: Method,
     pub(super) proven: Timestamp,
@@ -155,7 +156,8 @@ impl RelyingParty {
         let checks = Checks { access_token: tokens.access_token.as_ref().map(ExposeSecret::expose_secret), ..checks };
         self.remote.verify(id_token.expose_secret(), checks, deadline).await.map_err(|unverified| match unverified {
             Unverified::Refused(word) => {
-                tracing::error!(provider = %self.names.provider, reason = word, "an id_token is not accepted");
+                // Whoever brings a code of their own can cause it.
+                tracing::warn!(provider = %self.names.provider, reason = word, "an id_token is not accepted");
                 SignInError::Refused(word)
             }
             Unverified::Unavailable(trouble) => self.unasked(&trouble).into(),
@@ -272,12 +274,11 @@ impl RelyingParty {
             return self.groups.completed(cut, ids).map_err(|error| self.unreadable(&error).into());
         }
         let asked;
-        let userinfo = match documents.userinfo {
-            Some(userinfo) => userinfo,
-            None => {
-                asked = self.userinfo(documents.id_token, access_token, deadline).await?;
-                asked.as_ref().ok_or_else(|| failed("there is no userinfo endpoint to ask, or no access token"))?
-            }
+        let userinfo = if let Some(userinfo) = documents.userinfo {
+            userinfo
+        } else {
+            asked = self.userinfo(documents.id_token, access_token, deadline).await?;
+            asked.as_ref().ok_or_else(|| failed("there is no userinfo endpoint to ask, or no access token"))?
         };
         let groups = self.groups.completed_in(cut, userinfo).map_err(|error| self.unreadable(&error))?;
         Ok(groups.ok_or_else(|| failed("userinfo does not hold them all either"))?)

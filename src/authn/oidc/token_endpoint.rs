@@ -30,6 +30,7 @@ pub(super) enum Reply {
 
 /// The tokens of an answer; each may be missing.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3 call them so")]
 pub(super) struct Tokens {
     /// Says who it is. Not verified yet.
     #[serde(default)]

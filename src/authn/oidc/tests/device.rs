@@ -40,7 +40,7 @@ async fn a_device_login_begins() {
     let device = start(&scene, Reply::json(200, &begun(&more))).await.unwrap();
     assert_eq!((device.user_code.as_str(), device.verification_uri.as_str()), ("WDJB-MJHT", "https://sso.corp.example/device"));
     assert_eq!(device.verification_uri_complete.as_ref().map(url::Url::as_str), Some(complete));
-    assert_eq!((device.expires_in, device.interval), (Duration::from_secs(600), Duration::from_secs(2)));
+    assert_eq!((device.expires_in, device.interval), (Duration::from_mins(10), Duration::from_secs(2)));
     assert!(!format!("{device:?}").contains("dc-1"));
     let asked = scene.issuer.asked(DEVICE).pop().unwrap();
     assert_eq!((asked.form["scope"].as_str(), asked.authorization.is_some()), ("openid profile", true));
@@ -71,7 +71,7 @@ async fn what_cannot_be_shown_to_a_person_is_an_outage() {
         ("device_code", Value::Null),
         ("expires_in", json!(-1)),
     ] {
-        let result = start(&scene, Reply::json(200, &begun(&[more.clone()]))).await;
+        let result = start(&scene, Reply::json(200, &begun(std::slice::from_ref(&more)))).await;
         assert!(matches!(result, Err(DeviceStartError::Unavailable(_))), "{more:?} {result:?}");
     }
     // The issuer is of this machine as well.

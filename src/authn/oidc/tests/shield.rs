@@ -142,7 +142,7 @@ async fn passwords_without_an_answer_may_count() {
 
 #[tokio::test]
 async fn who_was_right_goes_on_pulling_while_the_issuer_is_down() {
-    let guarded = guarded("", Duration::from_secs(600)).await;
+    let guarded = guarded("", Duration::from_mins(10)).await;
     guarded.scene.grants("alice", json!({"groups": ["dev"]}), &[]);
     assert_eq!(guarded.word("alice", "good").await, "alice false false");
     guarded.scene.issuer.always(TOKEN, Reply::text(503, ""));
