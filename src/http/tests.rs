@@ -13,6 +13,7 @@ mod methods;
 mod negative;
 mod paths;
 mod random;
+mod sign_in;
 mod wire;
 
 use std::collections::BTreeMap;

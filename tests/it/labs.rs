@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod bridge;
 pub mod certificates;
 pub mod chromium;
+pub mod credential_helper;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;

@@ -4,6 +4,7 @@
 
 mod active_directory;
 mod config;
+mod credential_helper;
 mod dex;
 mod ds389;
 mod end_to_end;

@@ -66,7 +66,12 @@ impl Docker {
     /// A client with a docker configuration of its own, that of one person at one machine.
     pub fn client(&self) -> Client {
         let configuration = tempfile::tempdir().expect("a temporary folder");
-        Client { host: format!("unix://{}", self.daemon.folder().join("docker.sock").display()), configuration }
+        Client { host: self.host(), configuration }
+    }
+
+    /// Its address, for a client with an environment of its own.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.daemon.folder().join("docker.sock").display())
     }
 
     /// The socket of its containerd, for clients that speak to that alone.
