@@ -29,9 +29,10 @@ async fn bridge(issuer: &str, more: &str) -> Bridge {
     site.write("rules.yaml", RULES);
     site.write("oidc-secret", CLIENT_SECRET);
     site.configure(&format!(
-        "services: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\ncredentials_cache: {{verified: 1s}}\n\
+        "public_url: {}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\ncredentials_cache: {{verified: 1s}}\n\
          identity_tokens: {{recheck: 1s}}\nproviders:\n  - name: sso\n    realm: corp\n    oidc:\n      issuer: {issuer}\n      \
-         client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n      password_grant: {{enabled: true}}\n      {more}\n"
+         client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n      password_grant: {{enabled: true}}\n      {more}\n",
+        site.url("").trim_end_matches('/')
     ));
     site.command(&["keys", "init"]).await.ok();
     site.serve().await
