@@ -19,6 +19,7 @@ const SERVICE: &str = "registry.test";
 const RULES: &str = r#"
 version: 1
 realm: corp
+reserved: []
 rules:
   - {name: a group works in its namespace, to: {group: "{team}"}, allow: contributor, repository: "{team}/**"}
 "#;
@@ -62,16 +63,13 @@ async fn granted(bridge: &Bridge, response: Response) -> usize {
 
 /// Logs in by the password and tells the identity token.
 async fn logs_in(bridge: &Bridge, person: &Person, group: &str, foreign: &str) -> String {
-    let answer = ask(bridge, person, person.password, group).await;
-    let (status, body) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status, StatusCode::OK, "{body}\n{}", bridge.log());
-    let answer: Value = serde_json::from_str(&body).unwrap();
-    let identity_token = answer["refresh_token"].as_str().unwrap_or_else(|| panic!("no identity token: {answer}\n{}", bridge.log()));
     assert_eq!(granted(bridge, ask(bridge, person, person.password, group).await).await, 2);
     assert_eq!(granted(bridge, ask(bridge, person, person.password, foreign).await).await, 0);
     let wrong = ask(bridge, person, "wrong", group).await;
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED, "{}\n{}", wrong.text().await.unwrap(), bridge.log());
-    identity_token.to_owned()
+    // The last sign-in: at Dex it ends what the ones before were given.
+    let answer: Value = ask(bridge, person, person.password, group).await.json().await.unwrap();
+    answer["refresh_token"].as_str().unwrap_or_else(|| panic!("no identity token: {answer}\n{}", bridge.log())).to_owned()
 }
 
 /// Waits until the identity token opens this many actions.
@@ -101,8 +99,6 @@ async fn at_glewlwyd() {
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
     comes_to(&bridge, &identity_token, "ops", 2).await;
-    lab.end_sessions(&ALICE).await;
-    ends(&bridge, &identity_token, "ops").await;
 }
 
 #[tokio::test]
