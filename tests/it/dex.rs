@@ -1,6 +1,8 @@
 //! Dex as an OpenID Provider over a directory; `make interop` builds it and names its program in `NARROWS_DEX`.
 //!
-//! Groups come with the scope `groups`, refresh tokens with `offline_access`. Dex asks the directory again at each refresh.
+//! Groups come with the scope `groups`, refresh tokens with `offline_access`. Dex asks the directory again at each refresh. A wrong
+//! password is 401 `access_denied`, a dead refresh token 400 `invalid_request`; and a person's next sign-in at the same client ends the
+//! refresh token of the one before.
 
 mod answers;
 

@@ -14,6 +14,7 @@ mod keycloak;
 mod labs;
 mod ldap;
 mod narrowing;
+mod oidc;
 mod openid_provider;
 mod outages;
 mod rehearsal;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::Dex;
@@ -24,7 +24,7 @@ async fn dex_answers() {
     assert_eq!(groups(&told), ALICE.groups);
     assert_eq!(told["preferred_username"], ALICE.name);
     let wrong = party.password(&ALICE, "wrong", SCOPE).await;
-    println!("wrong password: {} {}", wrong.status(), wrong.text().await.unwrap());
+    assert_eq!(error(wrong, StatusCode::UNAUTHORIZED).await, "access_denied");
 
     slapd.modify("dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\nmember: uid=alice,ou=people,dc=example,dc=org\n");
     let first = signed_in["refresh_token"].as_str().unwrap();
@@ -32,13 +32,18 @@ async fn dex_answers() {
     assert_eq!(groups(&claims(&refreshed["id_token"])), ["a, b (c*)"]);
     assert_ne!(refreshed["refresh_token"], first);
 
+    let second = refreshed["refresh_token"].as_str().unwrap();
+    let newer = oidc::json(party.password(&ALICE, ALICE.password, SCOPE).await).await;
+    assert_eq!(error(party.refresh(second).await, StatusCode::BAD_REQUEST).await, "invalid_request", "the newer sign-in ended it");
+    let newer = newer["refresh_token"].as_str().unwrap();
+
     let callback = lab.sign_in(&ALICE, &party.authorization_url(REDIRECT_URI, SCOPE, "a-nonce")).await;
     let told = claims(&oidc::json(party.exchange(&callback, REDIRECT_URI).await).await["id_token"]);
     assert_eq!(told["nonce"], "a-nonce");
 
     let started = party.start_device(SCOPE).await;
     let pending = party.poll_device(&started).await;
-    println!("pending: {} {}", pending.status(), pending.text().await.unwrap());
+    assert_eq!(error(pending, StatusCode::BAD_REQUEST).await, "authorization_pending");
     lab.approve_device(&ALICE, started["user_code"].as_str().unwrap()).await;
     let tokens: Value = wait::until(Duration::from_secs(20), async || {
         let answer = party.poll_device(&started).await;
@@ -47,7 +52,15 @@ async fn dex_answers() {
     .await;
     assert_eq!(groups(&claims(&tokens["id_token"])), ["a, b (c*)"]);
 
+    let last = tokens["refresh_token"].as_str().unwrap();
+    assert_eq!(error(party.refresh(newer).await, StatusCode::BAD_REQUEST).await, "invalid_request");
     slapd.modify("dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: delete\n");
-    let gone = party.refresh(refreshed["refresh_token"].as_str().unwrap()).await;
-    println!("gone: {} {}", gone.status(), gone.text().await.unwrap());
+    let gone = party.refresh(last).await;
+    assert_eq!(error(gone, StatusCode::INTERNAL_SERVER_ERROR).await, "invalid_request", "one who is gone looks like an outage");
+}
+
+async fn error(response: Response, status: StatusCode) -> String {
+    let (found, body) = (response.status(), response.text().await.unwrap());
+    assert_eq!(found, status, "{body}");
+    serde_json::from_str::<Value>(&body).unwrap()["error"].as_str().unwrap().to_owned()
 }
