@@ -8,7 +8,7 @@ mod browser;
 mod claims;
 mod device;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod flow;
 mod graph;
 mod groups;

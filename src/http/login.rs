@@ -90,12 +90,14 @@ pub(super) async fn callback<B: Bridge>(
         Ok(returned) => returned,
         Err(invalid) => return sorry(&edge, &visit, &site, Trouble::Invalid(invalid)),
     };
-    let answer = match edge.bridge.finish_sign_in(caller(&visit), returned).await {
-        Ok(session) => cookie::set(page::see_other(&site.path("/login")), Kind::SignIn, &session, SIGN_IN_LIFE),
-        // The sign-in of before is over with this answer, whatever it is.
-        Err(refusal) => cookie::drop(sorry(&edge, &visit, &site, Trouble::Refused(refusal)), Kind::SignIn),
-    };
-    cookie::drop(answer, Kind::Login)
+    match edge.bridge.finish_sign_in(caller(&visit), returned).await {
+        Ok(session) => {
+            let answer = cookie::set(page::see_other(&site.path("/login")), Kind::SignIn, &session, SIGN_IN_LIFE);
+            cookie::drop(answer, Kind::Login)
+        }
+        // An address that somebody made up disturbs no sign-in that is under way.
+        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+    }
 }
 
 /// `POST /login/code`: the one code of a sign-in.

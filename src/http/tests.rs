@@ -4,6 +4,7 @@
 mod caps;
 mod connections;
 mod device;
+mod device_login;
 mod documented;
 mod encrypted;
 mod fake;
@@ -13,6 +14,7 @@ mod methods;
 mod negative;
 mod paths;
 mod random;
+mod sign_in;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -75,7 +75,7 @@ pub struct Returned {
     pub state: SecretString,
     /// What it was given when it was sent off.
     pub browser: Option<SecretString>,
-    /// The sign-in that it had before, which is over now.
+    /// The sign-in that it had before, which is over when a new one begins.
     pub former: Option<SecretString>,
     /// The issuer's answer; none where it says that nobody signed in.
     pub callback: Option<Callback>,
@@ -170,10 +170,7 @@ impl Issuer {
 
     /// Takes a browser back: who signed in gets a new session.
     pub async fn finish_sign_in(&self, caller: &Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
-        if let Some(former) = &returned.former {
-            self.end_session(former).await?;
-        }
-        let provider = returned.provider.clone();
+        let (provider, former) = (returned.provider.clone(), returned.former.clone());
         let mut word = "";
         let result = self.taken_back(caller, returned, &mut word).await;
         let (outcome, identity) = match &result {
@@ -190,6 +187,10 @@ impl Issuer {
         event.proof = identity.map(Into::into);
         self.write(&event).await?;
         let (session, identity) = result?;
+        // Not before: an address that somebody made up must not sign anybody out.
+        if let Some(former) = &former {
+            self.end_session(former).await?;
+        }
         tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, "somebody signed in at {}", identity.provider);
         Ok(session)
     }
@@ -273,8 +274,10 @@ impl Issuer {
     /// Ends one of the person's own identity tokens; one that is over already, or somebody else's, is left alone.
     pub async fn revoke_login(&self, caller: &Caller, proof: &SessionProof, id: &str) -> Result<(), SignInRefusal> {
         let Session { kept: KeptSignIn { identity, .. }, .. } = self.ordered(proof).await?;
-        let revoked = self.identity_tokens.revoke_own(id, &identity.provider, &identity.id).await?;
-        tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, token.id = %id.escape_default(), revoked, "a saved login was revoked on the sign-in page");
+        // Nothing of an id that is none of theirs is repeated.
+        if self.identity_tokens.revoke_own(id, &identity.provider, &identity.id).await? {
+            tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, token.id = %id, "identity token {id} was revoked on the sign-in page");
+        }
         Ok(())
     }
 

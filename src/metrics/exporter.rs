@@ -38,6 +38,12 @@ impl Exporter {
         Ok(exporter)
     }
 
+    /// One that counts nothing: a process can install one alone, and tests share theirs.
+    #[cfg(test)]
+    pub(crate) fn idle() -> Self {
+        Self(recorder().unwrap().handle())
+    }
+
     /// Everything counted so far, in Prometheus' text format.
     pub fn render(&self) -> String {
         self.0.render()

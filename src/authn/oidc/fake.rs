@@ -22,12 +22,12 @@ use crate::source::SourceFile;
 
 pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub(super) const KEYS: &str = "/jwks";
-pub(super) const TOKEN: &str = "/token";
+pub(crate) const TOKEN: &str = "/token";
 pub(super) const USERINFO: &str = "/userinfo";
-pub(super) const DEVICE: &str = "/device";
+pub(crate) const DEVICE: &str = "/device";
 
 /// Runs until it is dropped.
-pub(super) struct FakeIssuer {
+pub(crate) struct FakeIssuer {
     address: SocketAddr,
     script: Arc<Script>,
     task: tokio::task::JoinHandle<()>,
@@ -35,16 +35,16 @@ pub(super) struct FakeIssuer {
 
 /// What was asked.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     pub(super) path: String,
     pub(super) authorization: Option<String>,
     pub(super) user_agent: String,
-    pub(super) form: HashMap<String, String>,
+    pub(crate) form: HashMap<String, String>,
 }
 
 /// An answer to give.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Bytes,
@@ -52,17 +52,17 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self::text(status, &body.to_string()).header("content-type", "application/json")
     }
-    pub(super) fn text(status: u16, body: &str) -> Self {
+    pub(crate) fn text(status: u16, body: &str) -> Self {
         Self { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), delay: Duration::ZERO }
     }
-    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
-    pub(super) fn after(self, delay: Duration) -> Self {
+    pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
@@ -87,7 +87,7 @@ struct State {
 
 impl FakeIssuer {
     /// With one P-256 key called `one`.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
@@ -113,7 +113,7 @@ impl FakeIssuer {
         self.address
     }
 
-    pub(super) fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         self.script.state().issuer.clone()
     }
 
@@ -155,7 +155,7 @@ impl FakeIssuer {
     }
 
     /// A good token with these claims instead of, or beside, the usual ones.
-    pub(super) fn token(&self, subject: &str, now: Timestamp, more: Value) -> String {
+    pub(crate) fn token(&self, subject: &str, now: Timestamp, more: Value) -> String {
         let mut claims = self.claims(subject, now);
         for (name, value) in more.as_object().unwrap() {
             claims[name] = value.clone();
@@ -164,27 +164,27 @@ impl FakeIssuer {
     }
 
     /// Answers so at this path from now on.
-    pub(super) fn always(&self, path: &str, reply: Reply) {
+    pub(crate) fn always(&self, path: &str, reply: Reply) {
         self.script.state().always.insert(path.to_owned(), reply);
     }
 
     /// As it did before [`FakeIssuer::always`].
-    pub(super) fn heal(&self, path: &str) {
+    pub(crate) fn heal(&self, path: &str) {
         self.script.state().always.remove(path);
     }
 
     /// Answers so once, after what was scripted before.
-    pub(super) fn next(&self, path: &str, reply: Reply) {
+    pub(crate) fn next(&self, path: &str, reply: Reply) {
         self.script.state().next.entry(path.to_owned()).or_default().push_back(reply);
     }
 
     /// What was asked at a path.
-    pub(super) fn asked(&self, path: &str) -> Vec<Asked> {
+    pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         self.script.state().asked.iter().filter(|asked| asked.path == path).cloned().collect()
     }
 
     /// Waits until a path was asked so often.
-    pub(super) async fn was_asked(&self, path: &str, times: usize) {
+    pub(crate) async fn was_asked(&self, path: &str, times: usize) {
         loop {
             let came = self.script.came.notified();
             if self.asked(path).len() >= times {

@@ -99,7 +99,9 @@ impl ProviderSettings {
     fn turn(&self) -> Option<u8> {
         self.kinds().first().and_then(|kind| match kind {
             ProviderKind::File(_) => Some(0),
-            ProviderKind::Ldap(_) | ProviderKind::Oidc(_) => Some(1),
+            ProviderKind::Ldap(_) => Some(1),
+            // Without that grant no password is ever sent to an issuer.
+            ProviderKind::Oidc(oidc) => oidc.value.password_grant.enabled.value.then_some(1),
             ProviderKind::Workload(_) => None,
         })
     }
@@ -120,7 +122,7 @@ fn check_kind(name: &str, kind: ProviderKind<'_>, file: &SourceFile, findings: &
     let unavailable = match kind {
         ProviderKind::Ldap(_) => return,
         ProviderKind::File(settings) => return settings.value.check(file, findings),
-        ProviderKind::Oidc(_) => "oidc",
+        ProviderKind::Oidc(settings) => return settings.value.check(file, findings),
         ProviderKind::Workload(_) => "workload",
     };
     findings.push(file.error(kind.place(), format!("provider `{name}`: {unavailable} is not available yet")).hint("remove the provider"));

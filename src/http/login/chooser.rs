@@ -29,7 +29,7 @@ pub(super) fn page(site: &Site, provider: Option<&str>, service: Option<&str>, n
                     button type="submit" name="provider" value=(provider) { "Sign in with " (shown::text(provider)) }
                 }
             }
-            p.small { "You are sent to your organisation's own sign-in and back. narrows never sees your password." }
+            p.small { "You are sent to your organisation's own sign-in and back. Your password stays there." }
         }
     };
     Page { status: OK, title: "Sign in", main, forms: Forms::Issuer }.on(site)

@@ -47,8 +47,17 @@ pub(super) fn page(site: &Site, given: &LoginCode, csrf: &str) -> Response {
         }
         section.card aria-labelledby="others" {
             h2 #others { "Not for podman, skopeo, buildah or crane" }
-            p { "They keep what is typed and send it again with every pull, and this code works once. With them use the credential helper:" }
-            pre tabindex="0" aria-labelledby="others" { code { "docker-credential-narrows login" @if let Some((_, address)) = &words { " " (address) } } }
+            p { "They keep what is typed and send it again with every pull, and this code works once. For them there is a credential helper:" }
+            @if let Some((_, address)) = &words {
+                pre tabindex="0" aria-labelledby="others" {
+                    code {
+                        "docker-credential-narrows setup " (address) " --narrows " (site.url.as_str().trim_end_matches('/')) "\n"
+                        "docker-credential-narrows login " (address)
+                    }
+                }
+            } @else {
+                pre tabindex="0" aria-labelledby="others" { code { "docker-credential-narrows --help" } }
+            }
         }
         section.row {
             (failure::again(site, csrf, "", "Sign out"))

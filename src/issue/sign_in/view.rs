@@ -144,7 +144,7 @@ impl ReachView {
         Self {
             repository: repository.clone(),
             // The one action on the catalogue is said by its name.
-            actions: if *actions == ActionSet::CATALOG { "list".to_owned() } else { actions.to_string() },
+            actions: if *actions == ActionSet::CATALOG { "list".to_owned() } else { actions.to_string().replace(',', ", ") },
             conditions: conditions.clone(),
             less: less.iter().map(|(place, actions, _)| format!("{actions} in {place}")).collect(),
         }
