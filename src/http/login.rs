@@ -40,7 +40,7 @@ pub(super) async fn get<B: Bridge>(
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let (service, provider) = match hints(&uri) {
         Ok(hints) => hints,
-        Err(invalid) => return sorry(&edge, &visit, &site, Trouble::Invalid(invalid)),
+        Err(invalid) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
     let Reading::Found(session) = cookie::read(&headers, Kind::SignIn) else {
         return chooser::page(&site, provider.as_deref(), service.as_deref(), None);
@@ -51,7 +51,7 @@ pub(super) async fn get<B: Bridge>(
             let over = "Your sign-in is over. Sign in again to go on.";
             cookie::drop(chooser::page(&site, provider.as_deref(), service.as_deref(), Some(over)), Kind::SignIn)
         }
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
@@ -60,15 +60,15 @@ pub(super) async fn start<B: Bridge>(State(edge): State<Edge<B>>, Extension(visi
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let form = match posted(&edge, &site, request).await {
         Ok((_, form)) => form,
-        Err(trouble) => return sorry(&edge, &visit, &site, trouble),
+        Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
     let (provider, service) = match (required(&form, "provider"), form.once("service")) {
         (Ok(provider), Ok(service)) => (provider, service.filter(|service| !service.is_empty()).map(ToOwned::to_owned)),
-        (Err(invalid), _) | (_, Err(invalid)) => return sorry(&edge, &visit, &site, Trouble::Invalid(invalid)),
+        (Err(invalid), _) | (_, Err(invalid)) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
     match edge.bridge.begin_sign_in(caller(&visit), provider, service).await {
         Ok(begun) => cookie::set(page::see_other(begun.url.as_str()), Kind::Login, &begun.browser, SIGN_IN_LIFE),
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn callback<B: Bridge>(
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let returned = match returned(provider, &uri, &headers) {
         Ok(returned) => returned,
-        Err(invalid) => return sorry(&edge, &visit, &site, Trouble::Invalid(invalid)),
+        Err(invalid) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
     match edge.bridge.finish_sign_in(caller(&visit), returned).await {
         Ok(session) => {
@@ -96,7 +96,7 @@ pub(super) async fn callback<B: Bridge>(
             cookie::drop(answer, Kind::Login)
         }
         // An address that somebody made up disturbs no sign-in that is under way.
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
@@ -105,12 +105,12 @@ pub(super) async fn code<B: Bridge>(State(edge): State<Edge<B>>, Extension(visit
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let (proof, service) = match ordered(&edge, &site, request, "service").await {
         Ok(order) => order,
-        Err(trouble) => return sorry(&edge, &visit, &site, trouble),
+        Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
     match edge.bridge.login_code(caller(&visit), proof.clone(), service.clone()).await {
         Ok(code) => code_page::page(&site, &code, proof.csrf.expose_secret()),
         Err(SignInRefusal::CodeGiven) => code_page::given(&site, proof.csrf.expose_secret(), &service),
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
@@ -119,11 +119,11 @@ pub(super) async fn revoke<B: Bridge>(State(edge): State<Edge<B>>, Extension(vis
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let (proof, id) = match ordered(&edge, &site, request, "id").await {
         Ok(order) => order,
-        Err(trouble) => return sorry(&edge, &visit, &site, trouble),
+        Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
     match edge.bridge.revoke_login(caller(&visit), proof, id).await {
         Ok(()) => page::see_other(&site.path("/login")),
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
@@ -132,22 +132,22 @@ pub(super) async fn out<B: Bridge>(State(edge): State<Edge<B>>, Extension(visit)
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let (proof, service) = match ordered(&edge, &site, request, "service").await {
         Ok(order) => order,
-        Err(trouble) => return sorry(&edge, &visit, &site, trouble),
+        Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
     match edge.bridge.sign_out(proof).await {
         Ok(()) => cookie::drop(page::see_other(&site.login_for(&service)), Kind::SignIn),
-        Err(refusal) => sorry(&edge, &visit, &site, Trouble::Refused(refusal)),
+        Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
 }
 
 /// The page of what went wrong; what never reached the service is noted there.
-fn sorry<B: Bridge>(edge: &Edge<B>, visit: &Visit, site: &Site, trouble: Trouble) -> Response {
-    match &trouble {
+fn sorry<B: Bridge>(edge: &Edge<B>, visit: &Visit, site: &Site, trouble: &Trouble) -> Response {
+    match trouble {
         Trouble::Invalid(invalid) => edge.bridge.invalid(&visit.id, &visit.client, invalid.reason()),
         Trouble::Foreign => edge.bridge.invalid(&visit.id, &visit.client, "foreign_form"),
         Trouble::Refused(_) => {}
     }
-    failure::page(site, &trouble)
+    failure::page(site, trouble)
 }
 
 /// What the query of `/login` says: what the person came for, and where they want to sign in. There is nowhere to be sent on to.

@@ -12,7 +12,7 @@ use crate::http::error::Invalid;
 use crate::issue::SignInRefusal;
 
 /// How long somebody waits whose address has too many sign-ins under way.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Why there is no other page.
 #[derive(Debug)]

@@ -283,7 +283,7 @@ async fn nothing_that_an_issuer_sends_is_shown_or_followed() {
     let evil = "%3Cscript%3Ealert(1)%3C/script%3E";
     for (target, status) in [
         (format!("/oidc/sso/callback?error={evil}&error_description={evil}&error_uri=https://evil.example&state=state"), 403),
-        (format!("/oidc/sso/callback?error=access_denied&code=c&state=state"), 403),
+        ("/oidc/sso/callback?error=access_denied&code=c&state=state".to_owned(), 403),
         (format!("/oidc/sso/callback?code=c&state={evil}"), 400),
         (format!("/oidc/{evil}/callback?code=c&state={evil}"), 404),
         (format!("/oidc/%3Cscript%3E/callback?code=c&state={evil}"), 400),

@@ -112,9 +112,9 @@ impl Scene {
         for cookie in headers.get_all("set-cookie") {
             let (name, value) = cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
             if value.is_empty() {
-                drop(browser.cookies.remove(name))
+                drop(browser.cookies.remove(name));
             } else {
-                drop(browser.cookies.insert(name.to_owned(), value.to_owned()))
+                drop(browser.cookies.insert(name.to_owned(), value.to_owned()));
             }
         }
         Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
@@ -138,7 +138,7 @@ impl Scene {
     }
 
     /// What an issuer answers at its token endpoint next.
-    fn answers(&self, issuer: &FakeIssuer, asked: &BTreeMap<String, String>, claims: Value, renewal: Option<&str>) {
+    fn answers(&self, issuer: &FakeIssuer, asked: &BTreeMap<String, String>, claims: &Value, renewal: Option<&str>) {
         let mut all = json!({"nonce": asked["nonce"], "groups": ["dev"]});
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         let token = issuer.token("alice", self.clock.now(), all);
@@ -159,13 +159,13 @@ impl Scene {
     }
 
     /// Somebody signs in.
-    async fn sign_in(&self, claims: Value, renewal: Option<&str>) -> Browser {
+    async fn sign_in(&self, claims: &Value, renewal: Option<&str>) -> Browser {
         let mut browser = Browser::default();
         self.sign_in_with(&mut browser, claims, renewal).await;
         browser
     }
 
-    async fn sign_in_with(&self, browser: &mut Browser, claims: Value, renewal: Option<&str>) {
+    async fn sign_in_with(&self, browser: &mut Browser, claims: &Value, renewal: Option<&str>) {
         let asked = self.start(browser, "sso").await;
         self.answers(&self.issuer, &asked, claims, renewal);
         let back = self.get(browser, &Self::callback(&self.issuer, "sso", &asked["state"])).await;
@@ -180,7 +180,7 @@ impl Scene {
 
     /// A login code of somebody who signs in now.
     async fn code(&self, service: &str, renewal: Option<&str>) -> String {
-        let mut browser = self.sign_in(json!({}), renewal).await;
+        let mut browser = self.sign_in(&json!({}), renewal).await;
         self.order_code(&mut browser, service).await.code()
     }
 
@@ -203,7 +203,7 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
     let mut browser = Browser::default();
     let chooser = scene.get(&mut browser, "/login").await;
     assert!(chooser.body.contains("Sign in with sso") && chooser.body.contains("Sign in with partners"));
-    scene.sign_in_with(&mut browser, json!({}), Some("rt-1")).await;
+    scene.sign_in_with(&mut browser, &json!({}), Some("rt-1")).await;
     assert_eq!(browser.cookies.keys().collect::<Vec<_>>(), ["__Host-narrows-sign-in"]);
     let sent = &scene.issuer.asked(TOKEN)[0].form;
     assert_eq!((sent["code"].as_str(), sent["redirect_uri"].as_str()), ("code-1", "http://127.0.0.1:5001/oidc/sso/callback"));
@@ -242,7 +242,7 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
 #[tokio::test]
 async fn a_sign_in_gives_one_code_and_the_renewal_to_nobody_else() {
     let scene = Scene::new().await;
-    let mut browser = scene.sign_in(json!({}), Some("rt-1")).await;
+    let mut browser = scene.sign_in(&json!({}), Some("rt-1")).await;
     scene.order_code(&mut browser, "reg").await.code();
     let page = scene.get(&mut browser, "/login").await;
     assert!(!page.body.contains("Get a login code") && page.body.contains("Sign in again"));
@@ -254,7 +254,7 @@ async fn a_sign_in_gives_one_code_and_the_renewal_to_nobody_else() {
     let out = scene.post(&mut browser, "/login/out", &format!("csrf={csrf}&service=lab")).await;
     assert_eq!(out.header("location"), "/login?service=lab");
     // Many tabs at once do not get more either.
-    let mut browser = scene.sign_in(json!({}), Some("rt-2")).await;
+    let mut browser = scene.sign_in(&json!({}), Some("rt-2")).await;
     let csrf = scene.get(&mut browser, "/login").await.value("csrf");
     let scene = Arc::new(scene);
     let mut tabs = JoinSet::new();
@@ -322,7 +322,7 @@ async fn everything_has_an_end() {
     let late = scene.get(&mut browser, &Scene::callback(&scene.issuer, "sso", &asked["state"])).await;
     assert!(late.status == 400 && late.body.contains("Sign in again"), "{}", late.body);
     assert!(scene.issuer.asked(TOKEN).is_empty());
-    let mut browser = scene.sign_in(json!({}), None).await;
+    let mut browser = scene.sign_in(&json!({}), None).await;
     let code = scene.order_code(&mut browser, "reg").await.code();
     scene.clock.advance(299);
     let used = scene.code("reg", None).await;
@@ -343,7 +343,7 @@ async fn an_answer_counts_in_the_browser_that_asked_once_and_at_its_own_address(
     // Somebody else's answer, pushed into my browser, signs me in as nobody.
     scene.start(&mut mine, "sso").await;
     let asked = scene.start(&mut theirs, "sso").await;
-    scene.answers(&scene.issuer, &asked, json!({}), None);
+    scene.answers(&scene.issuer, &asked, &json!({}), None);
     let target = Scene::callback(&scene.issuer, "sso", &asked["state"]);
     let pushed = scene.get(&mut mine, &target).await;
     assert!(pushed.status == 403 && !mine.cookies.contains_key("__Host-narrows-sign-in"), "{}", pushed.body);
@@ -367,7 +367,7 @@ async fn an_answer_counts_in_the_browser_that_asked_once_and_at_its_own_address(
     // An answer whose nonce is another sign-in's.
     let (first, mut second) = (scene.start(&mut mine, "sso").await, Browser::default());
     let other = scene.start(&mut second, "sso").await;
-    scene.answers(&scene.issuer, &first, json!({}), None);
+    scene.answers(&scene.issuer, &first, &json!({}), None);
     assert_eq!(scene.get(&mut second, &Scene::callback(&scene.issuer, "sso", &other["state"])).await.status, 403);
     assert!(!second.cookies.contains_key("__Host-narrows-sign-in"));
     let reasons: Vec<_> = scene.audit().iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect();
@@ -377,9 +377,9 @@ async fn an_answer_counts_in_the_browser_that_asked_once_and_at_its_own_address(
 #[tokio::test]
 async fn a_session_is_new_at_every_sign_in_and_the_former_one_ends() {
     let scene = Scene::new().await;
-    let mut browser = scene.sign_in(json!({}), None).await;
+    let mut browser = scene.sign_in(&json!({}), None).await;
     let former = browser.clone();
-    scene.sign_in_with(&mut browser, json!({"sub": "bob-1", "preferred_username": "bob"}), None).await;
+    scene.sign_in_with(&mut browser, &json!({"sub": "bob-1", "preferred_username": "bob"}), None).await;
     assert_ne!(browser.cookies, former.cookies);
     assert!(scene.get(&mut browser, "/login").await.body.contains("Signed in as bob"));
     let over = scene.get(&mut former.clone(), "/login").await;
@@ -391,7 +391,7 @@ async fn a_session_is_new_at_every_sign_in_and_the_former_one_ends() {
     let mut planted = Browser::default();
     planted.cookies.insert("__Host-narrows-sign-in".to_owned(), "A".repeat(43));
     let asked = scene.start(&mut planted, "sso").await;
-    scene.answers(&scene.issuer, &asked, json!({}), None);
+    scene.answers(&scene.issuer, &asked, &json!({}), None);
     scene.get(&mut planted, &Scene::callback(&scene.issuer, "sso", &asked["state"])).await;
     assert_ne!(planted.cookies["__Host-narrows-sign-in"], "A".repeat(43));
 }
@@ -402,9 +402,9 @@ async fn nobody_ends_the_logins_of_somebody_else() {
     let code = scene.code("reg", None).await;
     let issued = scene.token("alice", &code, LOGIN).await;
     let issued: Value = serde_json::from_str(&issued.body).unwrap();
-    let mut alice = scene.sign_in(json!({}), None).await;
+    let mut alice = scene.sign_in(&json!({}), None).await;
     let id = scene.get(&mut alice, "/login").await.value("id");
-    let mut bob = scene.sign_in(json!({"sub": "bob-1", "preferred_username": "bob"}), None).await;
+    let mut bob = scene.sign_in(&json!({"sub": "bob-1", "preferred_username": "bob"}), None).await;
     let page = scene.get(&mut bob, "/login").await;
     assert!(!page.body.contains(&id));
     scene.post(&mut bob, "/login/revoke", &format!("csrf={}&id={id}", page.value("csrf"))).await;
@@ -457,7 +457,7 @@ async fn a_sign_in_of_an_issuer_that_is_gone_is_over() {
     let scene = Scene::new().await;
     let mut browser = Browser::default();
     let asked = scene.start(&mut browser, "partners").await;
-    scene.answers(&scene.partners, &asked, json!({}), None);
+    scene.answers(&scene.partners, &asked, &json!({}), None);
     let back = scene.get(&mut browser, &Scene::callback(&scene.partners, "partners", &asked["state"])).await;
     assert_eq!(back.status, 303, "{}", back.body);
     let mut other = browser.clone();
