@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout_at;
 
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
-use crate::authn::verdict::{Rejection, Renewal, Standing, Unavailable};
-use crate::token::identity_token::{Born, PresentError, Presented};
+use crate::authn::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable};
+use crate::token::identity_token::{Born, IdentityTokens, PresentError, Presented};
 
 /// A look at a login takes about so long.
 const BUSY: Duration = Duration::from_secs(1);
+/// An answer with a new renewal is awaited for so long beyond the deadline of the request.
+const LATE: Duration = Duration::from_secs(30);
 
 /// Who asks, and how that was proven.
 pub(super) struct Proof {
@@ -37,6 +40,48 @@ impl Proof {
     /// Of somebody who proved nothing that a token could be made of.
     pub(super) fn of(principal: Principal) -> Self {
         Self { principal, fresh: false, born: Born::Password, renewal: None, presented: None, stale: None }
+    }
+}
+
+/// What a look at a login came to.
+struct Looked {
+    standing: Result<Standing, Unavailable>,
+    renewal: Option<Renewal>,
+    /// Whether another process stored another renewal since.
+    overtaken: bool,
+}
+
+impl Looked {
+    /// One that used up no renewal.
+    fn of(standing: Result<Standing, Unavailable>) -> Self {
+        Self { standing, renewal: None, overtaken: false }
+    }
+
+    /// One that did: whatever the answer is, what the provider wants back next time is stored before anybody acts on it.
+    async fn kept(
+        tokens: &IdentityTokens,
+        presented: &Presented,
+        standing: Result<Standing, Unavailable>,
+        renewal: Option<Renewal>,
+    ) -> Self {
+        let unstored = |error: &dyn std::fmt::Display| {
+            tracing::error!(error = %error, token.id = %presented.id, "what the issuer wants back for identity token {} could not be stored", presented.id);
+            Unavailable {
+                provider: presented.identity.provider.to_string(),
+                reason: "what the issuer wants back could not be stored".to_owned(),
+                retry_after: RETRY_AFTER,
+            }
+        };
+        let overtaken = match tokens.was_renewed(presented).await {
+            Ok(overtaken) => overtaken,
+            Err(error) => return Self::of(Err(unstored(&error))),
+        };
+        if let Some(renewal) = &renewal
+            && let Err(PresentError::Unavailable(error)) = tokens.keep_renewal(presented, renewal).await
+        {
+            return Self::of(Err(unstored(&error)));
+        }
+        Self { standing, renewal, overtaken }
     }
 }
 
@@ -126,8 +171,7 @@ impl Issuer {
             // Whoever had the turn before may have looked already.
             presented = self.present(token, service, record).await?;
         }
-        let (identity, stale) = self.standing(request, &presented, turn.as_ref(), record).await?;
-        drop(turn);
+        let (identity, stale) = self.standing(request, &presented, turn, record).await?;
         let identity = Identity { method: Method::IdentityToken, ..identity };
         record.identified(service.policy, &identity, !presented.needs_recheck);
         match stale {
@@ -159,66 +203,65 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         presented: &Presented,
-        turn: Option<&OwnedMutexGuard<()>>,
+        turn: Option<OwnedMutexGuard<()>>,
         record: &mut Record,
     ) -> Result<(Identity, Option<Stale>), Refusal> {
         let current = self.authenticator.fingerprint(&presented.identity.provider);
-        let (standing, renewal) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
-            (Ok(Standing::Ended("provider_changed")), None)
-        } else if !presented.needs_recheck {
-            return Ok((presented.identity.clone(), None));
-        } else if presented.renewal.is_some() && turn.is_none() {
-            // Whoever has the turn is using the renewal up; an issuer that sees it twice ends the whole session.
-            (Err(busy(presented)), None)
+        // The turn is held until what was seen is stored.
+        let (looked, _turn) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
+            (Looked::of(Ok(Standing::Ended("provider_changed"))), turn)
+        } else if presented.needs_recheck {
+            self.look(presented, self.circumstances(request), turn).await
         } else {
-            let (circumstances, renewal) = (self.circumstances(request), presented.renewal.clone());
-            self.authenticator.recheck(&presented.identity, &presented.fingerprint, renewal, &circumstances).await
+            return Ok((presented.identity.clone(), None));
         };
-        match standing {
-            // The renewal is stored with the look, and how the login was proven stays what it was then.
-            Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, renewal).await {
+        match looked.standing {
+            // How the login was proven stays what it was then.
+            Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, looked.renewal).await {
                 Ok(()) => Ok((Identity { second_factor: presented.identity.second_factor, ..identity }, None)),
                 Err(error) => Err(not_presented(&error, record)),
             },
-            Ok(Standing::Ended(reason)) => self.ended(presented, reason, renewal, record).await,
-            Err(error) => {
-                if let Some(renewal) = &renewal {
-                    self.identity_tokens.keep_renewal(presented, renewal).await.map_err(|error| not_presented(&error, record))?;
+            // What the issuer said was about a renewal that another process used up meanwhile.
+            Ok(Standing::Ended(_)) if looked.overtaken => self.gone_by(presented, &busy(presented), record),
+            Ok(Standing::Ended(reason)) => {
+                record.rejected(reason);
+                if let Err(error) = self.identity_tokens.end(presented, reason).await {
+                    // It is refused now and looked at again the next time.
+                    tracing::error!(error = %error, reason, "the end of an identity token could not be stored");
                 }
-                self.gone_by(presented, &error, record)
+                Err(Refusal::LoginEnded)
             }
+            Err(error) => self.gone_by(presented, &error, record),
         }
     }
 
-    /// A look said no. The token ends, unless another process renewed it since: then the answer was about a renewal of the past.
-    async fn ended(
+    /// Asks the provider. An issuer that was shown a renewal may know only the next one from then on, and end everything when the
+    /// old one comes again: so one alone shows it, and the answer is awaited and stored even when it is too late for the request.
+    async fn look(
         &self,
         presented: &Presented,
-        reason: &'static str,
-        renewal: Option<Renewal>,
-        record: &mut Record,
-    ) -> Result<(Identity, Option<Stale>), Refusal> {
-        if presented.renewal.is_some() {
-            match self.identity_tokens.was_renewed(presented).await {
-                Ok(true) => return self.gone_by(presented, &busy(presented), record),
-                Ok(false) => {}
-                Err(error) => return Err(not_presented(&error.into(), record)),
-            }
-        }
-        // If the end cannot be stored, the next look must not be made with a renewal that is used up.
-        let kept = match &renewal {
-            Some(renewal) => self.identity_tokens.keep_renewal(presented, renewal).await,
-            None => Ok(()),
+        circumstances: Circumstances,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> (Looked, Option<OwnedMutexGuard<()>>) {
+        let Some(renewal) = presented.renewal.clone() else {
+            let (standing, _) = self.authenticator.recheck(&presented.identity, &presented.fingerprint, None, &circumstances).await;
+            return (Looked::of(standing), turn);
         };
-        record.rejected(reason);
-        let ended = self.identity_tokens.end(presented, reason).await;
-        // It is refused now and looked at again the next time.
-        if let Err(error) = &ended {
-            tracing::error!(error = %error, reason, "the end of an identity token could not be stored");
-        } else if let Err(PresentError::Unavailable(error)) = &kept {
-            tracing::warn!(error = %error, "what the issuer wants back could not be stored before the token ended");
+        let Some(turn) = turn else { return (Looked::of(Err(busy(presented))), None) };
+        let patient = Circumstances { deadline: circumstances.deadline + LATE, ..circumstances };
+        let (authenticator, tokens, asked) = (Arc::clone(&self.authenticator), Arc::clone(&self.identity_tokens), presented.clone());
+        let looking = tokio::spawn(async move {
+            let (standing, renewal) = authenticator.recheck(&asked.identity, &asked.fingerprint, Some(renewal), &patient).await;
+            (Looked::kept(&tokens, &asked, standing, renewal).await, turn)
+        });
+        match timeout_at(circumstances.deadline, looking).await {
+            Ok(Ok((looked, turn))) => (looked, Some(turn)),
+            Ok(Err(error)) => {
+                tracing::error!(error = %error, "a look at a login ended without an answer");
+                (Looked::of(Err(busy(presented))), None)
+            }
+            Err(_) => (Looked::of(Err(busy(presented))), None),
         }
-        Err(Refusal::LoginEnded)
     }
 
     /// The provider cannot be asked now; what was seen last may do.

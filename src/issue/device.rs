@@ -20,7 +20,7 @@ use crate::store::{PendingKind, StoreError};
 use crate::token::identity_token::{Birth, Born};
 
 /// When too many are under way, one of them is over after some minutes.
-const TOO_MANY: Duration = Duration::from_secs(60);
+pub(super) const TOO_MANY: Duration = Duration::from_mins(1);
 
 /// A helper wants to log somebody in.
 #[derive(Debug)]

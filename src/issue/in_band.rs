@@ -4,8 +4,6 @@
 //! what it is told, so all of that may be seen by others. What they do not have is the secret that the person chose as the password
 //! of both commands; of it a keyed digest is kept.
 
-use std::time::Duration;
-
 use aws_lc_rs::{hmac, rand};
 use data_encoding::BASE32_NOPAD;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::authenticate::Proof;
-use super::device::{not_started, unavailable};
+use super::device::{TOO_MANY, not_started, unavailable};
 use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, decode, encode};
 use super::record::Record;
 use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
@@ -150,7 +148,7 @@ impl Issuer {
         let new = NewPending { kind, key: &same, source, expires: now.plus(SAME), value: &start };
         match self.store.begin_pending(&new, now, STARTS).await.map_err(|error| unavailable(&error))? {
             Begun::Kept => {}
-            Begun::SourceFull | Begun::Full => return Err(Refusal::TooManyLogins { retry_after: Duration::from_secs(60) }),
+            Begun::SourceFull | Begun::Full => return Err(Refusal::TooManyLogins { retry_after: TOO_MANY }),
         }
         let (service_name, deadline) = (service.name(), self.circumstances(request).deadline);
         let new =

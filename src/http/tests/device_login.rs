@@ -464,12 +464,13 @@ async fn many_at_once_use_one_renewal_once() {
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_gets_503_and_uses_no_renewal_twice() {
+async fn who_waits_in_vain_gets_503_and_the_late_answer_is_kept() {
     let scene = Arc::new(Scene::with("device_grant: {enabled: true}", "request_deadline: 1s").await);
     let token = scene.logged_in(Some("R0")).await;
     scene.clock.advance(300);
     let before = scene.issuer.asked(TOKEN).len();
-    scene.issuer.always(TOKEN, scene.tokens("alice", Some("R1")).after(Duration::from_secs(4)));
+    scene.issuer.next(TOKEN, scene.tokens("alice", Some("R1")).after(Duration::from_millis(1700)));
+    scene.issuer.always(TOKEN, scene.tokens("alice", Some("R2")));
     let first = tokio::spawn({
         let (scene, token) = (Arc::clone(&scene), token.clone());
         async move { scene.pull(&token).await.status }
@@ -477,8 +478,11 @@ async fn who_waits_in_vain_gets_503_and_uses_no_renewal_twice() {
     scene.issuer.was_asked(TOKEN, before + 1).await;
     let second = scene.pull(&token).await;
     assert_eq!((second.status, second.headers.contains_key("retry-after")), (503, true), "{}", second.json);
-    assert!([200, 503].contains(&first.await.unwrap()));
-    assert!(scene.refreshed().iter().all(|shown| shown == "R0") && scene.refreshed().len() == 1, "{:?}", scene.refreshed());
+    assert_eq!(first.await.unwrap(), 503);
+    assert_eq!(scene.refreshed(), ["R0"]);
+    // The issuer answered after all: the old one is never shown again.
+    assert_eq!(scene.pull(&token).await.status, 200);
+    assert_eq!(scene.refreshed(), ["R0", "R1"]);
 }
 
 #[tokio::test]
