@@ -104,6 +104,6 @@ async fn until<O: OpenidProvider>(house: &House<O>, client: &dockerd::Client, na
 
 /// The name that the page shows for `docker login`.
 fn username(page: &str) -> String {
-    let (_, rest) = page.split_once("<strong>").unwrap_or_else(|| panic!("no name in {page}"));
-    rest.split_once("</strong>").unwrap().0.to_owned()
+    let (_, rest) = page.split_once("Signed in as ").unwrap_or_else(|| panic!("no name in {page}"));
+    rest.split_once('<').unwrap().0.to_owned()
 }
