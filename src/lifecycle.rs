@@ -77,7 +77,7 @@ async fn attending(app: Arc<App>, mut reloader: Reloader, mut calls: Calls, mut 
             Some(ReloadOrder { accept, answer }) = calls.orders.recv() => {
                 app.renew_keys().await;
                 // Whoever does not wait for the report any more finds it in the log.
-                let _ = answer.send(reloader.reload_changes(accept.as_deref()).await);
+                let _ = answer.send(Box::pin(reloader.reload_changes(accept.as_deref())).await);
             }
             () = tokio::time::sleep_until(next_look) => reloader.look().await,
             _ = upkeep.tick() => app.upkeep().await,

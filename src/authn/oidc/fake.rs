@@ -162,8 +162,9 @@ impl FakeIssuer {
     /// A good token with these claims instead of, or beside, the usual ones.
     pub(crate) fn token(&self, subject: &str, now: Timestamp, more: Value) -> String {
         let mut claims = self.claims(subject, now);
-        for (name, value) in more.as_object().unwrap() {
-            claims[name] = value.clone();
+        let Value::Object(more) = more else { panic!("claims are an object: {more}") };
+        for (name, value) in more {
+            claims[name] = value;
         }
         self.key().token(&claims)
     }
@@ -213,7 +214,7 @@ impl Script {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
         let path = parts.uri.path().to_owned();
         let asked = Asked {

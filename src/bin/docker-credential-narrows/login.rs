@@ -111,7 +111,7 @@ fn invite(started: &Started, wanted: &LoginArgs) {
     let registry = &wanted.registry;
     let mut text = format!("To sign in to {registry}, open\n\n    {address}\n\nand enter the code\n\n    {code}\n");
     if let Some(complete) = &started.verification_uri_complete {
-        text.push_str(&format!("\nor open {}\nand see that the page shows this code.\n", shown(complete)));
+        text.extend(["\nor open ", &shown(complete), "\nand see that the page shows this code.\n"]);
     }
     talk(&format!("{text}\nWaiting for the sign-in; Ctrl-C ends it."));
     let page = started.verification_uri_complete.as_ref().unwrap_or(&started.verification_uri);

@@ -68,18 +68,18 @@ fn shown(polled: Result<Polled, PollError>) -> String {
     }
 }
 
-fn authorization() -> Result<DeviceAuthorization, DeviceStartError> {
-    Ok(DeviceAuthorization {
+fn authorization() -> DeviceAuthorization {
+    DeviceAuthorization {
         device_code: SecretString::from("DEVICE-CODE"),
         user_code: "ABCD-EFGH".to_owned(),
         verification_uri: "https://sso.test/device".parse().unwrap(),
         verification_uri_complete: None,
-        expires_in: Duration::from_secs(600),
+        expires_in: Duration::from_mins(10),
         interval: Duration::from_secs(5),
-    })
+    }
 }
 
-fn signed_in() -> Result<DevicePoll, Unavailable> {
+fn signed_in() -> DevicePoll {
     let identity = Identity {
         realm: Arc::from("corp"),
         provider: Arc::from("sso"),
@@ -93,7 +93,7 @@ fn signed_in() -> Result<DevicePoll, Unavailable> {
         claims: IdentityClaims::new(),
         second_factor: SecondFactor::Unknown,
     };
-    Ok(DevicePoll::SignedIn(Box::new(SignedIn { identity, renewal: None })))
+    DevicePoll::SignedIn(Box::new(SignedIn { identity, renewal: None }))
 }
 
 fn outage() -> Unavailable {
@@ -103,61 +103,61 @@ fn outage() -> Unavailable {
 #[tokio::test]
 async fn the_issuer_is_asked_no_more_often_than_it_wants() {
     let scene = Scene::new().await;
-    let flow = scene.begin("k", authorization()).await.unwrap();
+    let flow = scene.begin("k", Ok(authorization())).await.unwrap();
     assert_eq!((flow.interval, flow.ends, flow.user_code.as_str()), (5, 1_700_000_600, "ABCD-EFGH"));
     assert_eq!((scene.asked(), scene.poll("k", Ok(DevicePoll::Pending)).await.as_str(), scene.asked()), (1, "pending 5", 1));
     for _ in 0..20 {
-        assert_eq!(scene.poll("k", signed_in()).await, "pending 5");
+        assert_eq!(scene.poll("k", Ok(signed_in())).await, "pending 5");
     }
     scene.clock.advance(4);
-    assert_eq!((scene.poll("k", signed_in()).await.as_str(), scene.asked()), ("pending 5", 0));
+    assert_eq!((scene.poll("k", Ok(signed_in())).await.as_str(), scene.asked()), ("pending 5", 0));
     scene.clock.advance(1);
     assert_eq!((scene.poll("k", Ok(DevicePoll::SlowDown)).await.as_str(), scene.asked()), ("slow down 10", 1));
     scene.clock.advance(9);
-    assert_eq!((scene.poll("k", signed_in()).await.as_str(), scene.asked()), ("pending 10", 0));
+    assert_eq!((scene.poll("k", Ok(signed_in())).await.as_str(), scene.asked()), ("pending 10", 0));
     scene.clock.advance(1);
-    assert_eq!((scene.poll("k", signed_in()).await.as_str(), scene.asked()), ("alice", 1));
-    assert_eq!((scene.poll("k", signed_in()).await.as_str(), scene.asked()), ("unknown", 0));
+    assert_eq!((scene.poll("k", Ok(signed_in())).await.as_str(), scene.asked()), ("alice", 1));
+    assert_eq!((scene.poll("k", Ok(signed_in())).await.as_str(), scene.asked()), ("unknown", 0));
 }
 
 #[tokio::test]
 async fn an_outage_ends_nothing() {
     let scene = Scene::new().await;
-    scene.begin("k", authorization()).await.unwrap();
+    scene.begin("k", Ok(authorization())).await.unwrap();
     assert!(scene.poll("k", Err(outage())).await.contains("cannot be asked"));
-    assert_eq!(scene.poll("k", signed_in()).await, "pending 5");
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "pending 5");
     scene.clock.advance(5);
-    assert_eq!(scene.poll("k", signed_in()).await, "alice");
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "alice");
 }
 
 #[tokio::test]
 async fn a_flow_that_is_over_says_so_once() {
     let scene = Scene::new().await;
     for reason in ["denied", "expired", "bad_signature"] {
-        scene.begin(reason, authorization()).await.unwrap();
+        scene.begin(reason, Ok(authorization())).await.unwrap();
         assert_eq!(scene.poll(reason, Ok(DevicePoll::Ended(reason))).await, format!("ended {reason}"));
-        assert_eq!(scene.poll(reason, signed_in()).await, "unknown");
+        assert_eq!(scene.poll(reason, Ok(signed_in())).await, "unknown");
     }
-    scene.begin("k", authorization()).await.unwrap();
+    scene.begin("k", Ok(authorization())).await.unwrap();
     scene.asked();
     scene.clock.advance(600);
-    assert_eq!((scene.poll("k", signed_in()).await.as_str(), scene.asked()), ("ended expired", 0));
-    assert_eq!(scene.poll("k", signed_in()).await, "unknown");
-    scene.begin("k", authorization()).await.unwrap();
+    assert_eq!((scene.poll("k", Ok(signed_in())).await.as_str(), scene.asked()), ("ended expired", 0));
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "unknown");
+    scene.begin("k", Ok(authorization())).await.unwrap();
     scene.clock.advance(660);
-    assert_eq!(scene.poll("k", signed_in()).await, "unknown");
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "unknown");
 }
 
 #[tokio::test]
 async fn while_one_asks_nobody_else_does() {
     let scene = Scene::new().await;
-    scene.begin("k", authorization()).await.unwrap();
+    scene.begin("k", Ok(authorization())).await.unwrap();
     let (asking, answered) = (Notify::new(), Notify::new());
     let key = SecretString::from("k");
     let slow = async |_| {
         asking.notify_one();
         answered.notified().await;
-        signed_in()
+        Ok(signed_in())
     };
     let others = async {
         asking.notified().await;
@@ -176,24 +176,24 @@ async fn while_one_asks_nobody_else_does() {
 #[tokio::test]
 async fn a_clock_that_was_ahead_makes_nobody_wait() {
     let scene = Scene::new().await;
-    scene.begin("k", authorization()).await.unwrap();
+    scene.begin("k", Ok(authorization())).await.unwrap();
     scene.clock.advance(300);
     assert_eq!(scene.poll("k", Ok(DevicePoll::Pending)).await, "pending 5");
     scene.clock.advance(-300);
-    assert_eq!(scene.poll("k", signed_in()).await, "alice");
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "alice");
 }
 
 #[tokio::test]
 async fn eleven_from_one_source_are_too_many_and_the_issuer_does_not_hear_of_the_eleventh() {
     let scene = Scene::new().await;
     for number in 0..10 {
-        scene.begin(&number.to_string(), authorization()).await.unwrap();
+        scene.begin(&number.to_string(), Ok(authorization())).await.unwrap();
     }
     assert_eq!(scene.asked(), 10);
-    assert!(matches!(scene.begin("x", authorization()).await, Err(StartError::TooMany)));
+    assert!(matches!(scene.begin("x", Ok(authorization())).await, Err(StartError::TooMany)));
     assert_eq!(scene.asked(), 0);
-    assert_eq!(scene.poll("0", signed_in()).await, "alice");
-    scene.begin("x", authorization()).await.unwrap();
+    assert_eq!(scene.poll("0", Ok(signed_in())).await, "alice");
+    scene.begin("x", Ok(authorization())).await.unwrap();
 }
 
 #[tokio::test]
@@ -208,25 +208,25 @@ async fn what_did_not_begin_takes_no_place() {
             assert!(matches!(scene.begin("k", Err(error)).await, Err(StartError::Issuer(_))));
         }
     }
-    assert_eq!(scene.poll("k", signed_in()).await, "unknown");
-    scene.begin("k", authorization()).await.unwrap();
+    assert_eq!(scene.poll("k", Ok(signed_in())).await, "unknown");
+    scene.begin("k", Ok(authorization())).await.unwrap();
 }
 
 #[tokio::test]
 async fn odd_times_of_an_issuer_are_bounded() {
     let scene = Scene::new().await;
-    let with = |expires_in, interval| authorization().map(|answer| DeviceAuthorization { expires_in, interval, ..answer });
+    let with = |expires_in, interval| Ok(authorization()).map(|answer| DeviceAuthorization { expires_in, interval, ..answer });
     let flow = scene.begin("1", with(Duration::MAX, Duration::ZERO)).await.unwrap();
     assert_eq!((flow.ends, flow.interval), (1_700_001_800, 1));
     let flow = scene.begin("2", with(Duration::ZERO, Duration::MAX)).await.unwrap();
     assert_eq!((flow.ends, flow.interval), (1_700_000_000, 1800));
-    assert_eq!(scene.poll("2", signed_in()).await, "ended expired");
+    assert_eq!(scene.poll("2", Ok(signed_in())).await, "ended expired");
 }
 
 #[tokio::test]
 async fn the_device_code_is_not_in_the_database() {
     let scene = Scene::new().await;
-    scene.begin("FLOW-SECRET", authorization()).await.unwrap();
+    scene.begin("FLOW-SECRET", Ok(authorization())).await.unwrap();
     for file in std::fs::read_dir(scene.folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         for word in ["DEVICE-CODE", "FLOW-SECRET", "ABCD-EFGH"] {

@@ -192,7 +192,7 @@ async fn a_redirect_is_never_followed_and_an_answer_has_an_end() {
     assert_eq!(trouble.reason, "the answer is larger than 1 MiB");
     issuer.always(TOKEN, Reply::text(403, ""));
     assert_eq!(send(&remote, TOKEN, Lane::Main).await.unwrap().status.as_u16(), 403);
-    issuer.always(TOKEN, Reply::text(200, "").after(Duration::from_secs(60)));
+    issuer.always(TOKEN, Reply::text(200, "").after(Duration::from_mins(1)));
     let url = format!("{}{TOKEN}", remote.issuer()).parse().unwrap();
     let began = Instant::now();
     let trouble = remote.send(get(&url).unwrap(), Lane::Main, began + Duration::from_millis(50)).await.unwrap_err();
