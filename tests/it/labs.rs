@@ -17,5 +17,6 @@ pub mod python;
 pub mod registry;
 pub mod skopeo;
 pub mod tap;
+pub mod terminal;
 pub mod visitor;
 pub mod wait;

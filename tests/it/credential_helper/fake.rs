@@ -64,7 +64,7 @@ impl Fake {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (script, router) = script(format!("http://{address}"));
+        let (script, router) = script(&format!("http://{address}"));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, scheme: "http", script, task }
     }
@@ -79,7 +79,7 @@ impl Fake {
         let settings = settings.with_no_client_auth().with_single_cert(chain, key).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (script, router) = script(format!("https://{address}"));
+        let (script, router) = script(&format!("https://{address}"));
         let listener = Encrypted { listener, acceptor: TlsAcceptor::from(Arc::new(settings)) };
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, scheme: "https", script, task }
@@ -169,7 +169,7 @@ pub fn pending() -> (u16, Value) {
     (400, body)
 }
 
-fn script(address: String) -> (Arc<Mutex<Script>>, Router) {
+fn script(address: &str) -> (Arc<Mutex<Script>>, Router) {
     let script = Script {
         realm: format!("{address}/token"),
         start: (200, begun()),

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::fake::{SERVICE, TOKEN, begun, error, pending, signed};
 use super::{NOT_FOUND, refuses, set_up, signed_in};
+use crate::labs::credential_helper::Lab;
 use crate::labs::wait;
 
 #[tokio::test]
@@ -145,7 +146,7 @@ async fn ctrl_c_ends_the_wait_and_keeps_nothing() {
     let mut child = tokio::process::Command::new("/usr/bin/env")
         .arg("-i")
         .args(lab.environment())
-        .args(["script", "-qec", &lab.typed(&["login", &fake.host()]), "/dev/null"])
+        .args(["script", "-qec", &Lab::typed(&["login", &fake.host()]), "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

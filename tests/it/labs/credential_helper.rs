@@ -104,11 +104,11 @@ impl Lab {
 
     /// Runs the program at a terminal of its own; what it writes there is the standard output.
     pub async fn run_at_terminal(&self, arguments: &[&str]) -> Ran {
-        self.run_other("script", &["-qec", &self.typed(arguments), "/dev/null"], b"").await
+        self.run_other("script", &["-qec", &Self::typed(arguments), "/dev/null"], b"").await
     }
 
     /// What somebody types at a terminal. The shell makes place, so that Ctrl-C and the exit code are the program's.
-    pub fn typed(&self, arguments: &[&str]) -> String {
+    pub fn typed(arguments: &[&str]) -> String {
         ["exec", NAME].into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
     }
 }

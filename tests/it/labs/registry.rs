@@ -24,6 +24,11 @@ pub struct Registry {
 impl Registry {
     /// Starts one that sends its clients to `realm` and believes tokens of `issuer` for `service` that `bundle` vouches for.
     pub async fn start(realm: &str, service: &str, issuer: &str, bundle: &str) -> Self {
+        Self::start_at(ports::free(), realm, service, issuer, bundle).await
+    }
+
+    /// The same at an address that somebody was told before.
+    pub async fn start_at(address: SocketAddr, realm: &str, service: &str, issuer: &str, bundle: &str) -> Self {
         let bundles = tempfile::tempdir().expect("a temporary folder");
         let file = bundles.path().join("bundle.pem");
         fs::write(&file, bundle).expect("the bundle is written");
@@ -32,7 +37,7 @@ impl Registry {
             file.display()
         );
         // The registry reads its bundle once, before it is ready.
-        Self::start_with(ports::free(), &auth).await
+        Self::start_with(address, &auth).await
     }
 
     /// Starts one with this `auth:` section.

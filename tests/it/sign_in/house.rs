@@ -1,12 +1,18 @@
 //! An OpenID Provider, a bridge that trusts it, a registry that trusts the bridge, and a docker daemon.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use crate::end_to_end::lab::export;
 use crate::glewlwyd::Glewlwyd;
 use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
 use crate::labs::dockerd::{self, Docker};
 use crate::labs::oidc::{CLIENT_ID, CLIENT_SECRET};
+use crate::labs::ports;
 use crate::labs::registry::{self, Registry};
+use crate::openid_provider;
 use crate::require;
 
 pub const SERVICE: &str = "registry.test";
@@ -21,8 +27,13 @@ rules:
   - {name: with a second factor, to: {group: dev, mfa: {within: 12h}}, allow: contributor, repository: "prod/**"}
 "#;
 
+/// Lets people use their passwords.
+pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
+
 /// What a scenario needs of an OpenID Provider.
 pub trait OpenidProvider {
+    /// Whether it tells a right password that does not do from a wrong one.
+    const TELLS_SECOND_FACTOR: bool;
     /// Its issuer.
     fn issuer(&self) -> String;
     /// What stands below `oidc` beside issuer and client, each line indented by six.
@@ -44,6 +55,8 @@ pub trait OpenidProvider {
 }
 
 impl OpenidProvider for Glewlwyd {
+    /// It refuses both by an empty 403.
+    const TELLS_SECOND_FACTOR: bool = false;
     fn issuer(&self) -> String {
         self.issuer()
     }
@@ -73,40 +86,105 @@ impl OpenidProvider for Glewlwyd {
     }
 }
 
+impl OpenidProvider for openid_provider::OpenidProvider {
+    const TELLS_SECOND_FACTOR: bool = true;
+
+    fn issuer(&self) -> String {
+        self.issuer()
+    }
+    fn settings(&self) -> &'static str {
+        "      scopes: [openid, profile, groups]\n"
+    }
+    async fn redirect_to(&self, uri: &str) {
+        self.redirect_to(uri).await;
+    }
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
+        self.sign_in(person, authorization_url).await
+    }
+    async fn approve_device(&self, person: &Person, user_code: &str) {
+        self.approve_device(person, user_code).await;
+    }
+    /// Of Mfa it wants one anyway, at the password grant.
+    async fn require_second_factor(&self, person: &Person) {
+        self.set_proof(person, &["pwd", "otp"], None, Duration::ZERO).await;
+    }
+    async fn set_groups(&self, person: &Person, groups: &[&str]) {
+        self.set_groups(person, groups).await;
+    }
+    async fn end_sessions(&self, person: &Person) {
+        self.end_sessions(person).await;
+    }
+    async fn remove(&self, person: &Person) {
+        self.disable(person).await;
+    }
+}
+
+/// What a scenario has beside the issuer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Providers, as they stand in the list.
+    pub providers: &'a str,
+    /// What stands beside the issuer's `name`, each line indented by four.
+    pub provider: &'a str,
+    /// What stands below its `oidc`, each line indented by six.
+    pub settings: &'a str,
+}
+
 /// All of it.
 pub struct House<O> {
     pub op: O,
     pub bridge: Bridge,
     pub registry: Registry,
     pub docker: Docker,
+    /// The configuration, but for who may use a device login that docker carries.
+    configuration: String,
 }
+
+/// What stands in the configuration for these networks.
+const FROM: &str = "{from}";
+/// Everybody here.
+pub const HERE: &str = "127.0.0.0/8";
 
 impl<O: OpenidProvider> House<O> {
     /// Starts the rest around a provider; `None` where this machine lacks a part.
     pub async fn open(op: Option<O>) -> Option<Self> {
+        Self::open_beside(op, Site::new(), Beside { settings: PASSWORDS, ..Beside::default() }).await
+    }
+
+    /// The same with other providers, and other settings than the password grant.
+    pub async fn open_beside(op: Option<O>, site: Site, beside: Beside<'_>) -> Option<Self> {
         let op = op?;
         let registry = require::available("docker-registry", registry::present());
         if !(require::available("docker daemon (docker.io and containerd, as root)", dockerd::present()) && registry) {
             return None;
         }
-        let site = Site::new();
         op.redirect_to(&site.url("/oidc/corp/callback")).await;
         site.write("rules.yaml", RULES);
         site.write("oidc-secret", CLIENT_SECRET);
-        let (own, settings, issuer) = (site.url(""), op.settings(), op.issuer());
+        let (own, settings, issuer, address) = (site.url(""), op.settings(), op.issuer(), ports::free());
+        let Beside { providers, provider, settings: more } = beside;
         // The periods are short so that a test need not wait for what an operator may wait for.
-        site.configure(&format!(
-            "public_url: {own}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\n\
+        let configuration = format!(
+            "public_url: {own}\nservices: [{{name: {SERVICE}, address: \"{address}\", registry: distribution-2}}]\nrules: rules.yaml\n\
              credentials_cache: {{verified: 1s}}\nidentity_tokens: {{recheck: 1s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: debug}}\n\
-             providers:\n  - name: corp\n    oidc:\n      issuer: {issuer}\n\
-             \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n{settings}\
-             \x20     password_grant: {{enabled: true}}\n      device_grant: {{enabled: true, in_band: true, from: [127.0.0.0/8]}}\n"
-        ));
+             providers:\n{providers}  - name: corp\n{provider}    oidc:\n      issuer: {issuer}\n\
+             \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n{settings}{more}\
+             \x20     device_grant: {{enabled: true, in_band: true, from: [{FROM}]}}\n"
+        );
+        site.configure(&configuration.replace(FROM, HERE));
         site.command(&["keys", "init"]).await.ok();
         let bundle = export(&site, SERVICE).await;
         let bridge = site.serve().await;
-        let registry = Registry::start(&bridge.url("/token"), SERVICE, "narrows", &bundle).await;
-        Some(Self { op, bridge, registry, docker: Docker::start().await })
+        let realm = bridge.url("/token");
+        let (registry, docker) = tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), Docker::start());
+        Some(Self { op, bridge, registry, docker, configuration })
+    }
+
+    /// From now on docker may carry a device login from this network.
+    pub async fn let_docker_sign_in_from(&self, network: &str) {
+        let site = self.bridge.site();
+        site.configure(&self.configuration.replace(FROM, network));
+        site.command(&["reload"]).await.ok();
     }
 
     /// The name of an image at the registry.
@@ -119,5 +197,11 @@ impl<O: OpenidProvider> House<O> {
         let image = self.image(name);
         client.make(&image, name).await;
         client.push(&image).await
+    }
+
+    /// The live identity tokens of somebody, as operators see them.
+    pub async fn tokens(&self, username: &str) -> Vec<Value> {
+        let listed = self.bridge.site().command(&["tokens", "list", "--json", "--user", username]).await.ok();
+        serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {}", listed.stdout))
     }
 }

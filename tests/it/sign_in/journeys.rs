@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::house::{House, OpenidProvider, SERVICE};
 use super::page::SignInPage;
-use crate::labs::oidc::{ALICE, BOB, MFA};
+use crate::labs::oidc::{ALICE, BOB};
 use crate::labs::process::Ran;
 use crate::labs::{dockerd, podman, wait};
 use crate::require;
@@ -12,7 +12,7 @@ use crate::require;
 /// What Debian's docker prints when the registry gives less than was asked.
 const DENIED: &str = "denied: requested access to the resource is denied";
 /// What a change at the provider may need: the identity token is looked at again.
-const NOTICED: Duration = Duration::from_secs(30);
+pub const NOTICED: Duration = Duration::from_secs(30);
 
 pub async fn password_pushes_where_a_group_allows_it<O: OpenidProvider>(house: &House<O>) {
     let (client, host) = (house.docker.client(), house.registry.host());
@@ -48,16 +48,6 @@ pub async fn code_is_good_for_one_login_of_its_owner_with_docker<O: OpenidProvid
     }
     client.login(&host, &name, &code).await.ok().says(&["Login Succeeded"]);
     house.docker.client().login(&host, &name, &code).await.refused(&["unauthorized: "]);
-}
-
-pub async fn second_factor_is_asked_for_on_the_page<O: OpenidProvider>(house: &House<O>) {
-    house.op.require_second_factor(&MFA).await;
-    let (client, host) = (house.docker.client(), house.registry.host());
-    client.login(&host, MFA.name, MFA.password).await.refused(&["unauthorized: "]);
-    let page = SignInPage::signed_in(&house.bridge, &house.op, &MFA).await;
-    let name = username(&page.open().await);
-    client.login(&host, &name, &page.code(SERVICE).await).await.ok().says(&["Login Succeeded"]);
-    house.push(&client, "dev/mfa:1").await.ok();
 }
 
 pub async fn member_who_left_the_group_pushes_no_more<O: OpenidProvider>(house: &House<O>) {
@@ -103,7 +93,7 @@ async fn until<O: OpenidProvider>(house: &House<O>, client: &dockerd::Client, na
 }
 
 /// The name that the page shows for `docker login`.
-fn username(page: &str) -> String {
+pub fn username(page: &str) -> String {
     let (_, rest) = page.split_once("Signed in as ").unwrap_or_else(|| panic!("no name in {page}"));
     rest.split_once('<').unwrap().0.to_owned()
 }

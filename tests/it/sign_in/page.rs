@@ -39,8 +39,8 @@ impl<'a> SignInPage<'a> {
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert_eq!(status, 200, "{text}");
         let (_, code) = text.split_once("nrl_").unwrap_or_else(|| panic!("no code in {text}"));
-        let end = code.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter))).unwrap();
-        format!("nrl_{}", &code[..end])
+        let code = code.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter));
+        format!("nrl_{}", code.collect::<String>())
     }
 }
 
