@@ -269,6 +269,11 @@ async function fail(fault, request, response) {
   switch (fault.kind) {
     case 'slow': return false;
     case 'hang': return true;
+    case 'typed': {
+      const end = response.end.bind(response);
+      response.end = (...rest) => { response.setHeader('content-type', fault.type); return end(...rest); };
+      return false;
+    }
     case 'reset': request.socket.resetAndDestroy(); return true;
     case 'huge':
       response.writeHead(200, { 'content-type': 'application/json' });
