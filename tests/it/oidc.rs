@@ -1,7 +1,11 @@
 //! narrows at every real OpenID Provider: a person's groups decide, a wrong password is no outage, and changes arrive.
 
+mod cold;
 mod faults;
 mod lab;
+mod lies;
+mod renewals;
+mod rotation;
 
 use std::time::Duration;
 

@@ -7,11 +7,10 @@ use crate::labs::oidc::ALICE;
 use crate::openid_provider::{Endpoint, Fault};
 
 /// Whatever is asked: these are no answers. With the wait that people are told, where the issuer names one.
-const FAULTS: [(Fault, Option<u64>); 14] = [
+const FAULTS: [(Fault, Option<u64>); 13] = [
     (Fault::Reset, None),
     (Fault::Hang, None),
     (Fault::Status(500), None),
-    (Fault::Status(502), None),
     (Fault::Busy(7), Some(7)),
     (Fault::Throttled(2), Some(2)),
     (Fault::Redirect, None),
@@ -49,6 +48,7 @@ async fn cell(lab: &Lab, door: Door, endpoint: Endpoint, fault: Fault, comes: Co
         Comes::Refused(status) => answer.is_refused(status, &told),
         Comes::In => assert!(answer.is_open(&ready), "{told}: {answer:?}\n{}", lab.bridge.log()),
     }
+    lab.forget(&answer).await;
     if comes != Comes::In {
         lab.is_outside(&ready, &told).await;
     }

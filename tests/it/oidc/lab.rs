@@ -159,6 +159,7 @@ impl Lab {
         wait::until(SOON, async || {
             let answer = self.knock(ready).await;
             if answer.is_open(ready) {
+                self.forget(&answer).await;
                 return Ok(());
             }
             let waits = matches!(ready, Ready::DevicePoll(_)) && answer.status == 400 && answer.text("error") == "authorization_pending";
@@ -167,6 +168,25 @@ impl Lab {
         })
         .await;
         began.elapsed()
+    }
+
+    /// Says no to a device login that began: there may be few at a time.
+    pub async fn forget(&self, answer: &Answer) {
+        let user_code = answer.text("user_code");
+        if !user_code.is_empty() {
+            self.op.deny_device(user_code).await;
+            self.ends(&Ready::DevicePoll(answer.text("flow").to_owned())).await;
+        }
+    }
+
+    /// Asks for a device login until it is over.
+    pub async fn ends(&self, ready: &Ready) {
+        wait::until(SOON, async || {
+            let answer = self.knock(ready).await;
+            answer.holds_nothing("a device login that is over");
+            if answer.status == 400 && answer.text("error") != "authorization_pending" { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
     }
 
     /// What the issuer saw since.

@@ -36,7 +36,8 @@ let serial = 0;
 function makeKey() {
   serial += 1;
   const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { kid: `key-${serial}`, RS256: rsa, ES256: ellipticKey() };
+  // No other run has the same names.
+  return { kid: `key-${process.pid}-${serial}`, RS256: rsa, ES256: ellipticKey() };
 }
 let keys = [makeKey()];
 let stranger;
