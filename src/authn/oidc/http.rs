@@ -163,9 +163,13 @@ impl Http {
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
             return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
         };
-        let pass = gate.breaker.pass().map_err(|wait| {
-            let reason = "it failed too often, or wants to be left alone, and is not asked for a moment";
-            Trouble::new(&host, reason).unsent().retry_after(wait.max(Duration::from_secs(1)))
+        let pass = gate.breaker.pass().map_err(|held| {
+            let trouble = if held.asked_for {
+                Trouble::new(&host, "it wants fewer requests, and is not asked for a moment").status(StatusCode::TOO_MANY_REQUESTS.as_u16())
+            } else {
+                Trouble::new(&host, "it failed too often, and is not asked for a moment")
+            };
+            trouble.unsent().retry_after(held.wait.max(Duration::from_secs(1)))
         })?;
         let began = Instant::now();
         let ends = deadline.min(began + TOTAL);

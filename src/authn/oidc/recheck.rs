@@ -44,7 +44,7 @@ impl RelyingParty {
             Ok(Reply::Refused(refusal)) => refusal,
             Err(error) => return (Err(error), Some(renewal)),
         };
-        let standing = match refusal.of_renewal() {
+        let standing = match refusal.of_renewal(self.settings.kind()) {
             OfRenewal::Ended => {
                 tracing::info!(provider = %self.names.provider, detail = refusal.word(), "the issuer has ended a session");
                 Ok(Standing::Ended("session_ended"))

@@ -36,7 +36,8 @@ let serial = 0;
 function makeKey() {
   serial += 1;
   const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { kid: `key-${serial}`, RS256: rsa, ES256: ellipticKey() };
+  // No other run has the same names.
+  return { kid: `key-${process.pid}-${serial}`, RS256: rsa, ES256: ellipticKey() };
 }
 let keys = [makeKey()];
 let stranger;
@@ -269,6 +270,11 @@ async function fail(fault, request, response) {
   switch (fault.kind) {
     case 'slow': return false;
     case 'hang': return true;
+    case 'typed': {
+      const end = response.end.bind(response);
+      response.end = (...rest) => { response.setHeader('content-type', fault.type); return end(...rest); };
+      return false;
+    }
     case 'reset': request.socket.resetAndDestroy(); return true;
     case 'huge':
       response.writeHead(200, { 'content-type': 'application/json' });
