@@ -173,7 +173,7 @@ impl IdentityTokens {
                     tracing::error!(token.id = %row.id, "what the issuer wants back for identity token {} does not open; it is refused", row.id);
                     return Err(PresentError::Ended("altered"));
                 };
-                Some(Renewal(plain.to_vec()))
+                Some(Renewal(plain))
             }
         };
         Ok(Presented {

@@ -38,7 +38,7 @@ impl RelyingParty {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())];
         let refusal = match self.ask(&form, circumstances.deadline).await {
             Ok(Reply::Tokens(tokens)) => {
-                let next = tokens.renewal().map_or(renewal, Renewal);
+                let next = tokens.renewal().unwrap_or(renewal);
                 return (self.standing(identity, &tokens, asked, circumstances.deadline).await, Some(next));
             }
             Ok(Reply::Refused(refusal)) => refusal,
