@@ -4,6 +4,7 @@ mod account;
 mod helper;
 mod house;
 mod in_band;
+mod interop;
 mod journeys;
 mod one_realm;
 mod page;

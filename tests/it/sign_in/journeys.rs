@@ -72,7 +72,7 @@ pub async fn removed_person_gets_nothing_more<O: OpenidProvider>(house: &House<O
     until(house, &client, "dev/removed:2", "unauthorized: the saved login has ended: run docker login again").await;
 }
 
-async fn logged_in<O: OpenidProvider>(house: &House<O>) -> dockerd::Client {
+pub async fn logged_in<O: OpenidProvider>(house: &House<O>) -> dockerd::Client {
     let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
     let (name, client) = (username(&page.open().await), house.docker.client());
     client.login(&house.registry.host(), &name, &page.code(SERVICE).await).await.ok();
