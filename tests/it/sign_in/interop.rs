@@ -79,7 +79,6 @@ impl DexOverSlapd {
             ));
         }
         let lab = Self { dex, slapd };
-        lab.slapd.modify(&format!("dn: {}\nchangetype: delete\n", entry(&BOB)));
         lab.slapd.modify(&format!(
             "dn: {}\nchangetype: add\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nuserPassword: {}\n",
             entry(&BOB),
