@@ -4,6 +4,7 @@ mod authenticate;
 mod device;
 mod device_flow;
 mod in_band;
+mod lease;
 mod login_code;
 mod record;
 mod request;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout_at;
 
+use super::lease::Turn;
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::authn::authenticator::{Denied, Freshness, Stale};
@@ -18,7 +18,9 @@ use crate::token::identity_token::{Born, IdentityTokens, PresentError, Presented
 /// A look at a login takes about so long.
 const BUSY: Duration = Duration::from_secs(1);
 /// An answer with a new renewal is awaited for so long beyond the deadline of the request.
-const LATE: Duration = Duration::from_secs(30);
+const LATE: Duration = Duration::from_secs(10);
+/// Beyond that nobody is waited for who had the turn of a look and ended.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// Who asks, and how that was proven.
 pub(super) struct Proof {
@@ -167,9 +169,18 @@ impl Issuer {
         let mut presented = self.present(token, service, record).await?;
         let mut turn = None;
         if presented.needs_recheck {
-            turn = self.rechecks.take(&presented.id, self.circumstances(request).deadline).await;
-            // Whoever had the turn before may have looked already.
+            let deadline = self.circumstances(request).deadline;
+            let name = presented.id.clone();
+            turn = self.rechecks.take(&name, deadline).await.map(Turn::here);
+            // Whoever had the turn before may have looked already, here or in another process.
             presented = self.present(token, service, record).await?;
+            if presented.needs_recheck && presented.renewal.is_some() {
+                turn = match turn {
+                    Some(turn) => turn.everywhere(&self.store, &self.clock, &name, self.request_deadline + LATE + SLACK, deadline).await,
+                    None => None,
+                };
+                presented = self.present(token, service, record).await?;
+            }
         }
         let (identity, stale) = self.standing(request, &presented, turn, record).await?;
         let identity = Identity { method: Method::IdentityToken, ..identity };
@@ -203,18 +214,27 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         presented: &Presented,
-        turn: Option<OwnedMutexGuard<()>>,
+        turn: Option<Turn>,
         record: &mut Record,
     ) -> Result<(Identity, Option<Stale>), Refusal> {
         let current = self.authenticator.fingerprint(&presented.identity.provider);
         // The turn is held until what was seen is stored.
-        let (looked, _turn) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
+        let (looked, turn) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
             (Looked::of(Ok(Standing::Ended("provider_changed"))), turn)
         } else if presented.needs_recheck {
             self.look(presented, self.circumstances(request), turn).await
         } else {
             return Ok((presented.identity.clone(), None));
         };
+        let standing = self.stood(presented, looked, record).await;
+        if let Some(turn) = turn {
+            turn.release().await;
+        }
+        standing
+    }
+
+    /// What a look comes to, stored.
+    async fn stood(&self, presented: &Presented, looked: Looked, record: &mut Record) -> Result<(Identity, Option<Stale>), Refusal> {
         match looked.standing {
             // How the login was proven stays what it was then.
             Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, looked.renewal).await {
@@ -237,12 +257,7 @@ impl Issuer {
 
     /// Asks the provider. An issuer that was shown a renewal may know only the next one from then on, and end everything when the
     /// old one comes again: so one alone shows it, and the answer is awaited and stored even when it is too late for the request.
-    async fn look(
-        &self,
-        presented: &Presented,
-        circumstances: Circumstances,
-        turn: Option<OwnedMutexGuard<()>>,
-    ) -> (Looked, Option<OwnedMutexGuard<()>>) {
+    async fn look(&self, presented: &Presented, circumstances: Circumstances, turn: Option<Turn>) -> (Looked, Option<Turn>) {
         let Some(renewal) = presented.renewal.clone() else {
             let (standing, _) = self.authenticator.recheck(&presented.identity, &presented.fingerprint, None, &circumstances).await;
             return (Looked::of(standing), turn);

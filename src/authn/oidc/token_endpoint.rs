@@ -112,8 +112,9 @@ pub(super) fn reply(answer: &Answer) -> Result<Reply, Trouble> {
                 return Ok(refused(failure));
             }
             let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|_| odd("a body that is no JSON of tokens"))?;
-            // Some other JSON is no word for a password.
-            if tokens.id_token.is_none() && tokens.access_token.is_none() {
+            // Some other JSON is no word for a password. A refresh token alone is no login either, but the next one has to be asked
+            // with it.
+            if tokens.id_token.is_none() && tokens.access_token.is_none() && tokens.refresh_token.is_none() {
                 return Err(odd("a body that holds no tokens"));
             }
             Ok(Reply::Tokens(tokens))
@@ -175,6 +176,7 @@ mod tests {
         for (status, body, expected) in [
             (200, r#"{"id_token": "i", "access_token": "a", "refresh_token": "r"}"#, "tokens 111"),
             (200, r#"{"access_token": "a", "token_type": "Bearer"}"#, "tokens 010"),
+            (200, r#"{"refresh_token": "r"}"#, "tokens 001"),
             (200, r#"{"error": "invalid_grant"}"#, "invalid_grant (HTTP 200)"),
             (200, "<html>", "token endpoint: HTTP status 200 with a body that is no JSON of tokens"),
             (200, r#"{"status": "ok"}"#, "token endpoint: HTTP status 200 with a body that holds no tokens"),

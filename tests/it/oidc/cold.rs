@@ -55,16 +55,24 @@ async fn starts(op: OpenidProvider, site: Site, endpoint: Endpoint, document: Do
     wait::until(SOON, async || reqwest::get(&live).await.map(drop).map_err(|error| format!("{told}: {error}"))).await;
     let password = Ready::Password(ALICE);
     lab.knock(&password).await.is_an_outage(None, &told);
-    let ready = reqwest::get(lab.bridge.url("/readyz")).await.unwrap().status().as_u16();
-    assert_eq!(ready, 503, "{told}: nobody can be served");
+    readiness(&lab, 503, &told).await;
     lab.op.heal().await;
     let took = lab.opens_again(&password, &told).await;
     println!("start with {told} -> outage, served after {} ms", took.as_millis());
-    let ready = reqwest::get(lab.bridge.url("/readyz")).await.unwrap().status().as_u16();
-    assert_eq!(ready, 200, "{told}: mended");
+    readiness(&lab, 200, &told).await;
     let Lab { bridge, op } = lab;
     bridge.signal("KILL");
     (op, bridge.end())
+}
+
+/// Where nobody can be served, nobody is sent.
+async fn readiness(lab: &Lab, status: u16, told: &str) {
+    let url = lab.bridge.url("/readyz");
+    wait::until(SOON, async || {
+        let found = reqwest::get(&url).await.unwrap().status().as_u16();
+        if found == status { Ok(()) } else { Err(format!("{told}: /readyz answers {found}")) }
+    })
+    .await;
 }
 
 async fn every_start(endpoint: Endpoint, document: Document, more: Vec<Value>) {

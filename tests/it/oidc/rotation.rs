@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::lab::{Door, Lab, Plan, Ready};
-use crate::labs::oidc::ALICE;
+use crate::labs::oidc::{ALICE, BOB};
 
 const LASTS: Duration = Duration::from_secs(16);
 const EVERY: Duration = Duration::from_secs(5);
-const EACH: usize = 4;
+const EACH: usize = 3;
 
 #[tokio::test]
 async fn keys_that_change_under_load_lose_nobody_a_login() {
@@ -18,7 +18,7 @@ async fn keys_that_change_under_load_lose_nobody_a_login() {
     let mut people = Vec::new();
     for _ in 0..EACH {
         people.push(lab.ready(Door::Refresh).await);
-        people.push(Ready::Password(ALICE));
+        people.extend([Ready::Password(ALICE), Ready::Password(BOB)]);
     }
     let lab = Arc::new(lab);
     let before = lab.op.counters().await;
@@ -41,7 +41,8 @@ async fn keys_that_change_under_load_lose_nobody_a_login() {
     let (times, longest) = worked.iter().fold((0, Duration::ZERO), |(times, longest), each| (times + each.0, longest.max(each.1)));
     let seen = lab.since(&before).await;
     println!("{times} logins, the longest {} ms, {seen:?}", longest.as_millis());
-    assert!(seen.passwords > 0 && seen.refreshes > 0 && seen.passwords + seen.refreshes >= times, "{seen:?}");
+    // Equal passwords at the same moment are asked about once.
+    assert!(seen.passwords >= 6 && seen.refreshes >= 6 && times >= seen.passwords + seen.refreshes, "{times}: {seen:?}");
     // Three new keys, each looked for once.
     assert!((3..=4).contains(&seen.jwks), "{seen:?}");
     assert_eq!((seen.refresh_reuses, seen.discovery), (0, 0));
