@@ -1,5 +1,6 @@
 //! People sign in at real OpenID Providers, and what real clients get at a real registry follows their groups there.
 
+mod browser;
 mod house;
 mod journeys;
 mod page;
