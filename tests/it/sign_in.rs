@@ -1,6 +1,7 @@
 //! People sign in at real OpenID Providers, and what real clients get at a real registry follows their groups there.
 
 mod account;
+mod browser;
 mod helper;
 mod house;
 mod in_band;

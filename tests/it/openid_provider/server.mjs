@@ -192,7 +192,9 @@ provider.on('server_error', (ctx, error) => console.error('server_error', error)
 
 // === A person at a browser ===
 
-const page = (title, body) => `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}</html>`;
+// A browser that is shown no icon asks for one, and complains that there is none.
+const head = '<meta charset="utf-8"><link rel="icon" href="data:,">';
+const page = (title, body) => `<!DOCTYPE html><html lang="en">${head}<title>${title}</title><h1>${title}</h1>${body}</html>`;
 
 async function interact(request, response, form) {
   if (request.method === 'GET') {
