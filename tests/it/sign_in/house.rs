@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::end_to_end::lab::export;
 use crate::glewlwyd::Glewlwyd;
@@ -146,10 +147,13 @@ pub struct House<O> {
     pub op: O,
     pub bridge: Bridge,
     pub registry: Registry,
-    pub docker: Docker,
+    /// One for all houses of a run: it takes longer to start than all the rest.
+    pub docker: &'static Docker,
     /// The configuration, but for who may use a device login that docker carries.
     configuration: String,
 }
+
+static DOCKER: OnceCell<Docker> = OnceCell::const_new();
 
 /// What stands in the configuration for these networks.
 const FROM: &str = "{from}";
@@ -187,7 +191,7 @@ impl<O: OpenidProvider> House<O> {
         let bundle = export(&site, SERVICE).await;
         let bridge = site.serve().await;
         let realm = bridge.url("/token");
-        let (registry, docker) = tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), Docker::start());
+        let (registry, docker) = tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), DOCKER.get_or_init(Docker::start));
         Some(Self { op, bridge, registry, docker, configuration })
     }
 
