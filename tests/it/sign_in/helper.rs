@@ -23,8 +23,8 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     assert_eq!((tokens.len(), &tokens[0]["born"]), (1, &"device".into()), "{tokens:?}");
     let time = |name: &str| tokens[0][name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
     assert!((1..=WEEK).contains(&(time("ends") - time("created"))), "{tokens:?}");
+    account.push(DOCKER, "dev/pulled:1").await.ok();
     for client in clients() {
-        account.push(DOCKER, "dev/pulled:1").await.ok();
         account.pull(client, "dev/pulled:1").await.ok();
         account.push(client, "dev/pushed:1").await.ok();
         account.push(client, "ops/pushed:1").await.refused(&[DENIED]);
@@ -43,21 +43,19 @@ pub async fn revoked_login_says_so_and_a_new_one_works<O: OpenidProvider>(house:
     for client in clients() {
         account.pull(client, "dev/revoked:1").await.ok();
     }
+    let token = account.identity_token().await;
     house.bridge.site().command(&["tokens", "revoke", "--user", BOB.name]).await.ok().says(&["revoked 1 identity token"]);
-    wait::until(
-        NOTICED,
-        async || if account.push(DOCKER, "dev/revoked:2").await.success { Err("docker pushes".to_owned()) } else { Ok(()) },
-    )
-    .await;
+    let refused = async || house.refusal(&token).await.ok_or_else(|| "it is taken".to_owned());
+    assert_eq!(wait::until(NOTICED, refused).await, (401, ENDED.to_owned()));
     for client in clients() {
         account.push(client, "dev/revoked:2").await.refused(&[ENDED]);
-        account.pull(client, "dev/revoked:1").await.refused(&[ENDED]);
     }
+    account.pull(DOCKER, "dev/revoked:1").await.refused(&[ENDED]);
     account.signs_in(&BOB).await.ok();
     for client in clients() {
         account.pull(client, "dev/revoked:1").await.ok();
-        account.push(client, "dev/revoked:2").await.ok();
     }
+    account.push(DOCKER, "dev/revoked:2").await.ok();
 }
 
 pub async fn helpers_login_follows_group_and_session<O: OpenidProvider>(house: &House<O>) {

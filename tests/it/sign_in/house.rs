@@ -19,7 +19,7 @@ use crate::require;
 /// What a change at the provider may need: the identity token is looked at again.
 pub const NOTICED: Duration = Duration::from_secs(30);
 /// What clients print of an identity token that is over.
-pub const ENDED: &str = "the saved login has ended: run docker login again";
+pub const ENDED: &str = "the saved login has ended: run docker login again, or docker-credential-narrows login where that is set up";
 
 pub const SERVICE: &str = "registry.test";
 
@@ -191,7 +191,8 @@ impl<O: OpenidProvider> House<O> {
         let bundle = export(&site, SERVICE).await;
         let bridge = site.serve().await;
         let realm = bridge.url("/token");
-        let (registry, docker) = tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), DOCKER.get_or_init(Docker::start));
+        let (registry, docker) =
+            tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), DOCKER.get_or_init(Docker::start));
         Some(Self { op, bridge, registry, docker, configuration })
     }
 
