@@ -127,7 +127,7 @@ pub enum Refusal {
     #[error("{0}")]
     RejectedWithAdvice(Cow<'static, str>),
     /// The identity token is unknown, ended or for another service.
-    #[error("the saved login has ended: run docker login again")]
+    #[error("the saved login has ended: run docker login again, or docker-credential-narrows login where that is set up")]
     LoginEnded,
     /// Nothing was presented, and nothing that was asked for is public.
     #[error("authentication required: run docker login")]

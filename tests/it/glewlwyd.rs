@@ -5,10 +5,10 @@
 
 mod answers;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use data_encoding::BASE32_NOPAD;
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
@@ -39,8 +39,8 @@ pub(crate) struct Glewlwyd {
     server: Option<Server>,
     port: u16,
     administrator: Visitor,
-    /// Who has an authenticator.
-    totp: Mutex<BTreeSet<&'static str>>,
+    /// Who has an authenticator, and the browser that knows them: a code is good once in thirty seconds.
+    totp: Mutex<BTreeMap<&'static str, Option<Arc<Visitor>>>>,
 }
 
 impl Glewlwyd {
@@ -190,7 +190,7 @@ impl Glewlwyd {
             "value": {"type": "TOTP", "secret": secret, "time_step_size": 30},
         });
         ok(visitor.send(visitor.request("POST", &self.url("profile/scheme/register/")).json(&register)).await).await;
-        self.totp.lock().unwrap().insert(person.name);
+        self.totp.lock().unwrap().insert(person.name, None);
     }
 
     /// Enters a device's code as somebody.
@@ -258,13 +258,18 @@ impl Glewlwyd {
     }
 
     /// Somebody's browser, signed in with all that is asked for.
-    async fn visitor(&self, person: &Person) -> Visitor {
-        let visitor = Visitor::new();
+    async fn visitor(&self, person: &Person) -> Arc<Visitor> {
+        let known = self.totp.lock().unwrap().get(person.name).cloned();
+        if let Some(Some(visitor)) = known {
+            return visitor;
+        }
+        let visitor = Arc::new(Visitor::new());
         self.log_in(&visitor, person.name, person.password).await;
-        if self.totp.lock().unwrap().contains(person.name) {
+        if known.is_some() {
             let code = oidc::totp_now(TOTP_SECRET);
             let body = json!({"username": person.name, "scheme_type": "otp", "scheme_name": "totp", "value": {"value": code}});
             ok(visitor.send(visitor.request("POST", &self.url("auth/")).json(&body)).await).await;
+            self.totp.lock().unwrap().insert(person.name, Some(Arc::clone(&visitor)));
         }
         visitor
     }

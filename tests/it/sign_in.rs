@@ -61,9 +61,13 @@ mod glewlwyd {
     every_journey! { Glewlwyd::start }
 }
 
-/// It tells that a password is right and does not do.
+/// It tells what Glewlwyd keeps to itself: that a password is right and does not do, and that a session is over.
 mod openid_provider {
     use crate::openid_provider::OpenidProvider;
 
-    journeys! { OpenidProvider::start; second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper] }
+    journeys! { OpenidProvider::start;
+        journeys: [ended_session_ends_the_login, removed_person_gets_nothing_more]
+        helper: [helpers_login_follows_group_and_session]
+        second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper]
+    }
 }

@@ -159,7 +159,7 @@ pub(crate) fn holds_credentials(path: &Path, registry: &str) -> bool {
 
 fn broken(path: &Path, cause: &str) -> Failure {
     Failure::Bad(format!(
-        "`{}` cannot be understood, by docker neither: {}; nothing is changed: repair it first",
+        "`{}` cannot be understood, and docker cannot read it either: {}; nothing is changed: repair it first",
         path.display(),
         shown(cause)
     ))

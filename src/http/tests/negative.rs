@@ -56,7 +56,7 @@ async fn n1_to_n4_everything_that_is_no_proof_gets_the_answer_of_a_wrong_passwor
 #[tokio::test]
 async fn n5_a_saved_login_that_has_ended_says_so() {
     let running = Running::start().await;
-    let message = "the saved login has ended: run docker login again";
+    let message = "the saved login has ended: run docker login again, or docker-credential-narrows login where that is set up";
     for token in ["nrw_other", "REFRESH-123", "", "good", "nrl_code", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln", "%00"] {
         check_401(&running.post(&format!("grant_type=refresh_token&refresh_token={token}&service=reg.test")).await, message);
     }

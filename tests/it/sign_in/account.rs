@@ -101,11 +101,14 @@ impl<'a, O: OpenidProvider> Account<'a, O> {
         }
     }
 
-    /// Lets a client pull an image, which it does not have.
+    /// Lets a client pull an image, after the local copy is gone, so that the registry is really asked.
     pub async fn pull(&self, client: &str, name: &str) -> Ran {
         let image = self.house.image(name);
         match client {
-            PODMAN | BUILDAH => self.stored(client, &["pull", "--tls-verify=false", &image], b"").await,
+            PODMAN | BUILDAH => {
+                self.stored(PODMAN, &["rmi", "--force", &image], b"").await;
+                self.stored(client, &["pull", "--tls-verify=false", &image], b"").await
+            }
             SKOPEO => {
                 let folder = format!("dir:{}", self.lab.path("image").display());
                 self.lab.run_other(SKOPEO, &["copy", "--src-tls-verify=false", &format!("docker://{image}"), &folder], b"").await

@@ -1,10 +1,9 @@
 //! What the credential helper is for: one sign-in at the issuer, and every client pushes.
 
 use super::account::{self, Account, DOCKER, clients};
-use super::house::{House, OpenidProvider, SERVICE};
-use super::journeys::NOTICED;
+use super::house::{ENDED, House, NOTICED, OpenidProvider, SERVICE};
 use crate::end_to_end::lab::export;
-use crate::labs::credential_helper::{Lab, NAME};
+use crate::labs::credential_helper::NAME;
 use crate::labs::oidc::BOB;
 use crate::labs::process::{self, Ran};
 use crate::labs::registry::Registry;
@@ -13,8 +12,6 @@ use crate::labs::wait;
 
 /// What clients print where narrows gave less than they asked for.
 const DENIED: &str = "requested access to the resource is denied";
-/// What they print where narrows refused the token itself.
-const ENDED: &str = "the saved login has ended: run docker login again";
 const WEEK: i64 = 7 * 24 * 60 * 60;
 
 pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>) {
@@ -26,8 +23,8 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     assert_eq!((tokens.len(), &tokens[0]["born"]), (1, &"device".into()), "{tokens:?}");
     let time = |name: &str| tokens[0][name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
     assert!((1..=WEEK).contains(&(time("ends") - time("created"))), "{tokens:?}");
+    account.push(DOCKER, "dev/pulled:1").await.ok();
     for client in clients() {
-        account.push(DOCKER, "dev/pulled:1").await.ok();
         account.pull(client, "dev/pulled:1").await.ok();
         account.push(client, "dev/pushed:1").await.ok();
         account.push(client, "ops/pushed:1").await.refused(&[DENIED]);
@@ -36,7 +33,7 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     assert_eq!(house.tokens(BOB.name).await.len(), 1, "every client shows the same one");
     let token = account.identity_token().await;
     account.lab.run_other(DOCKER, &["logout", &host], b"").await.ok().says(&["Removing login credentials"]);
-    assert_eq!(shown_to_narrows(house, &token).await, (401, ENDED.to_owned()));
+    assert_eq!(house.refusal(&token).await, Some((401, ENDED.to_owned())));
     account.push(DOCKER, "dev/pushed:2").await.refused(&["authentication required"]);
 }
 
@@ -46,17 +43,19 @@ pub async fn revoked_login_says_so_and_a_new_one_works<O: OpenidProvider>(house:
     for client in clients() {
         account.pull(client, "dev/revoked:1").await.ok();
     }
+    let token = account.identity_token().await;
     house.bridge.site().command(&["tokens", "revoke", "--user", BOB.name]).await.ok().says(&["revoked 1 identity token"]);
-    wait::until(NOTICED, async || if account.push(DOCKER, "dev/revoked:2").await.success { Err("docker pushes".to_owned()) } else { Ok(()) })
-        .await;
+    let refused = async || house.refusal(&token).await.ok_or_else(|| "it is taken".to_owned());
+    assert_eq!(wait::until(NOTICED, refused).await, (401, ENDED.to_owned()));
     for client in clients() {
         account.push(client, "dev/revoked:2").await.refused(&[ENDED]);
-        account.pull(client, "dev/revoked:1").await.refused(&[ENDED]);
     }
+    account.pull(DOCKER, "dev/revoked:1").await.refused(&[ENDED]);
     account.signs_in(&BOB).await.ok();
     for client in clients() {
-        account.push(client, "dev/revoked:2").await.ok();
+        account.pull(client, "dev/revoked:1").await.ok();
     }
+    account.push(DOCKER, "dev/revoked:2").await.ok();
 }
 
 pub async fn helpers_login_follows_group_and_session<O: OpenidProvider>(house: &House<O>) {
@@ -66,7 +65,11 @@ pub async fn helpers_login_follows_group_and_session<O: OpenidProvider>(house: &
     until_refused(&account, "dev/left:1", DENIED).await;
     account.push(DOCKER, "ops/left:1").await.ok();
     house.op.end_sessions(&BOB).await;
-    until_refused(&account, "ops/left:1", ENDED).await;
+    let token = account.identity_token().await;
+    house.until_refused(&token).await;
+    if O::TELLS_END {
+        account.push(DOCKER, "ops/left:2").await.refused(&[ENDED]);
+    }
 }
 
 pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: OpenidProvider>(house: &House<O>) {
@@ -83,9 +86,9 @@ pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: OpenidProvider
     assert_eq!(account.lab.docker_text(), broken);
     account.lab.write_docker(&broken.replace("\",}", "\"}"));
     account.set_up().await.ok();
-    assert_eq!(account.lab.docker_text(), broken.replace("\",}", &format!("\", \"{host}\": \"narrows\"}}")));
+    assert_eq!(account.lab.docker_text(), broken.replace("\",}", &format!("\",\"{host}\": \"narrows\"}}")));
 
-    let login = Terminal::missing(&account.lab.environment(), &Lab::typed(&["login", &host]));
+    let login = Terminal::missing(&account.lab.environment(), &format!("{NAME} login {host}"));
     let shown = login.shows("Waiting for the sign-in").await;
     house.op.approve_device(&BOB, account::code(&shown)).await;
     login.ends().await.ok().says(&["as bob until 20"]);
@@ -98,15 +101,6 @@ pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: OpenidProvider
         let words = ["-i", "-C", &folder, "HOME=.", &path, NAME, verb];
         process::run("/usr/bin/env", &words, &[], host.as_bytes()).await.refused(&["there is no home folder: set HOME"]);
     }
-}
-
-/// What narrows answers to an identity token.
-async fn shown_to_narrows<O: OpenidProvider>(house: &House<O>, token: &str) -> (u16, String) {
-    let form = [("grant_type", "refresh_token"), ("service", SERVICE), ("refresh_token", token)];
-    let answer = reqwest::Client::new().post(house.bridge.url("/token")).form(&form).send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body: serde_json::Value = answer.json().await.unwrap();
-    (status, body["errors"][0]["message"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Pushes until docker is refused with these words.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::end_to_end::lab::export;
 use crate::glewlwyd::Glewlwyd;
@@ -10,10 +11,15 @@ use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
 use crate::labs::dockerd::{self, Docker};
 use crate::labs::oidc::{CLIENT_ID, CLIENT_SECRET};
-use crate::labs::ports;
 use crate::labs::registry::{self, Registry};
+use crate::labs::{ports, wait};
 use crate::openid_provider;
 use crate::require;
+
+/// What a change at the provider may need: the identity token is looked at again.
+pub const NOTICED: Duration = Duration::from_secs(30);
+/// What clients print of an identity token that is over.
+pub const ENDED: &str = "the saved login has ended: run docker login again, or docker-credential-narrows login where that is set up";
 
 pub const SERVICE: &str = "registry.test";
 
@@ -34,6 +40,8 @@ pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
 pub trait OpenidProvider {
     /// Whether it tells a right password that does not do from a wrong one.
     const TELLS_SECOND_FACTOR: bool;
+    /// Whether it tells that a session is over from that narrows is set up wrongly.
+    const TELLS_END: bool;
     /// Its issuer.
     fn issuer(&self) -> String;
     /// What stands below `oidc` beside issuer and client, each line indented by six.
@@ -57,6 +65,9 @@ pub trait OpenidProvider {
 impl OpenidProvider for Glewlwyd {
     /// It refuses both by an empty 403.
     const TELLS_SECOND_FACTOR: bool = false;
+    /// An empty 400 is its answer to both.
+    const TELLS_END: bool = false;
+
     fn issuer(&self) -> String {
         self.issuer()
     }
@@ -88,6 +99,7 @@ impl OpenidProvider for Glewlwyd {
 
 impl OpenidProvider for openid_provider::OpenidProvider {
     const TELLS_SECOND_FACTOR: bool = true;
+    const TELLS_END: bool = true;
 
     fn issuer(&self) -> String {
         self.issuer()
@@ -135,10 +147,13 @@ pub struct House<O> {
     pub op: O,
     pub bridge: Bridge,
     pub registry: Registry,
-    pub docker: Docker,
+    /// One for all houses of a run: it takes longer to start than all the rest.
+    pub docker: &'static Docker,
     /// The configuration, but for who may use a device login that docker carries.
     configuration: String,
 }
+
+static DOCKER: OnceCell<Docker> = OnceCell::const_new();
 
 /// What stands in the configuration for these networks.
 const FROM: &str = "{from}";
@@ -176,7 +191,8 @@ impl<O: OpenidProvider> House<O> {
         let bundle = export(&site, SERVICE).await;
         let bridge = site.serve().await;
         let realm = bridge.url("/token");
-        let (registry, docker) = tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), Docker::start());
+        let (registry, docker) =
+            tokio::join!(Registry::start_at(address, &realm, SERVICE, "narrows", &bundle), DOCKER.get_or_init(Docker::start));
         Some(Self { op, bridge, registry, docker, configuration })
     }
 
@@ -197,6 +213,22 @@ impl<O: OpenidProvider> House<O> {
         let image = self.image(name);
         client.make(&image, name).await;
         client.push(&image).await
+    }
+
+    /// How narrows refuses an identity token; none where it does not.
+    pub async fn refusal(&self, identity_token: &str) -> Option<(u16, String)> {
+        let form = [("grant_type", "refresh_token"), ("service", SERVICE), ("refresh_token", identity_token)];
+        let answer = reqwest::Client::new().post(self.bridge.url("/token")).form(&form).send().await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        (status != 200).then(|| (status, body["errors"][0]["message"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// Waits until an identity token is refused as one whose end the issuer told, or did not tell clearly: then it is an outage, for
+    /// which docker waits nearly a minute by itself.
+    pub async fn until_refused(&self, identity_token: &str) {
+        let refusal = wait::until(NOTICED, async || self.refusal(identity_token).await.ok_or_else(|| "it is taken".to_owned())).await;
+        let expected = if O::TELLS_END { (401, ENDED) } else { (503, "the directory cannot be asked at the moment: try again shortly") };
+        assert_eq!((refusal.0, refusal.1.as_str()), expected, "{}", self.bridge.log());
     }
 
     /// The live identity tokens of somebody, as operators see them.
