@@ -131,11 +131,13 @@ impl Issuer {
         let party = self.device_issuer(request.provider.as_deref())?;
         let flow = random_secret()?;
         let (source, provider) = (request.client.network(), party.names().provider.to_string());
+        let fingerprint = self.authenticator.fingerprint(&provider).ok_or(DeviceRefusal::NotOffered)?;
         let new = NewFlow {
             kind: PendingKind::DeviceFlow,
             key: &flow,
             source: &source,
             provider: &provider,
+            fingerprint: &fingerprint,
             service: &service.name.value,
             lock: None,
         };
@@ -179,9 +181,9 @@ impl Issuer {
         record.because("device_login");
         let deadline = poll.received + self.request_deadline;
         let polled = match self.device_issuer(Some(&flow.provider)) {
-            Ok(party) => flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await,
+            Ok(party) if self.is_still(&flow.provider, &flow.fingerprint) => flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await,
             // The configuration changed meanwhile.
-            Err(_) => flows.end(kind, &poll.flow).await.map(|_| Polled::Ended("provider_changed")).map_err(Into::into),
+            Ok(_) | Err(_) => flows.end(kind, &poll.flow).await.map(|_| Polled::Ended("provider_changed")).map_err(Into::into),
         };
         let (result, why) = match polled {
             Ok(Polled::Unknown) => return Err(DeviceRefusal::UnknownFlow),

@@ -15,7 +15,8 @@ use super::sign_in::{Caller, KeptCode, SessionProof, SignInRefusal, decode, enco
 use super::{Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method, Principal};
-use crate::store::{PendingCaps, PendingKind, StateKey, StoreError};
+use crate::authn::verdict::{Renewal, Standing};
+use crate::store::{NewPending, Pending, PendingCaps, PendingKind, StateKey, StoreError};
 use crate::token::identity_token::Born;
 
 /// How long a code may be used, in seconds.
@@ -133,10 +134,11 @@ impl Issuer {
         let Some(row) = self.store.pending(kind, code, now).await.map_err(|error| unavailable(&error))? else {
             return Err(self.used_up("login_code_over", record));
         };
-        let Some(kept) = decode::<KeptCode>(&row.value) else { return Err(self.used_up("login_code_over", record)) };
-        let identity = Identity { method: Method::SignIn, ..kept.identity };
-        record.identified(service.policy, &identity, false);
-        if !self.is_named(&identity, username) {
+        let Some(mut kept) = decode::<KeptCode>(&row.value) else { return Err(self.used_up("login_code_over", record)) };
+        kept.identity.method = Method::SignIn;
+        let identity = &kept.identity;
+        record.identified(service.policy, identity, false);
+        if !self.is_named(identity, username) {
             record.rejected("login_code_of_another");
             return Err(Refusal::Rejected);
         }
@@ -144,10 +146,10 @@ impl Issuer {
             record.rejected("other_service");
             return Err(self.told("this code is for another registry: get one for this registry at"));
         }
-        if !self.is_still(&identity, &kept.fingerprint) {
+        if !self.is_still(&identity.provider, &kept.fingerprint) {
             return Err(self.used_up("provider_changed", record));
         }
-        if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
+        if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
             record.rejected(rejection.as_str());
             return Err(Refusal::Rejected);
         }
@@ -159,8 +161,45 @@ impl Issuer {
         if !self.store.take_pending(kind, code, &row).await.map_err(|error| unavailable(&error))? {
             return Err(self.used_up("login_code_over", record));
         }
-        let renewal = kept.renewal.and_then(Into::into);
+        let (identity, renewal) = self.as_of_now(request, kept, (code, &row), record).await?;
         Ok(Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(Arc::new(identity))) })
+    }
+
+    /// Whose code it was, as they are now: from a sign-in to the end of its code a quarter of an hour may go by, and nobody is let in
+    /// by a look that is too old for a saved login. Where the issuer cannot be asked the code is good again, with what the issuer
+    /// wants back next.
+    async fn as_of_now(
+        &self,
+        request: &TokenRequest,
+        kept: KeptCode,
+        (code, row): (&SecretString, &Pending),
+        record: &mut Record,
+    ) -> Result<(Identity, Option<Renewal>), Refusal> {
+        let KeptCode { identity, fingerprint, renewal, service } = kept;
+        let renewal: Option<Renewal> = renewal.and_then(Into::into);
+        if renewal.is_none() || !self.identity_tokens.is_old(identity.proven) {
+            return Ok((identity, renewal));
+        }
+        let (standing, renewal) = self.authenticator.recheck(&identity, &fingerprint, renewal, &self.circumstances(request)).await;
+        match standing {
+            // How the sign-in was proven stays what it was then.
+            Ok(Standing::Good(now)) => {
+                Ok((Identity { method: identity.method, second_factor: identity.second_factor, ..now }, renewal))
+            }
+            Ok(Standing::Ended(reason)) => {
+                record.rejected(reason);
+                Err(self.told("the sign-in has ended at the issuer: sign in again at"))
+            }
+            Err(error) => {
+                let person = person_of(&identity);
+                let kept = KeptCode { identity, fingerprint, renewal: renewal.map(Into::into), service };
+                let again =
+                    NewPending { kind: PendingKind::LoginCode, key: code, source: &person, expires: row.expires, value: &encode(&kept) };
+                self.store.begin_pending(&again, self.clock.now(), CODES).await.map_err(|error| unavailable(&error))?;
+                record.unavailable(&error.provider);
+                Err(Refusal::Unavailable { retry_after: error.retry_after })
+            }
+        }
     }
 
     fn is_named(&self, identity: &Identity, typed: &str) -> bool {

@@ -153,6 +153,11 @@ impl IdentityTokens {
         Ok(token)
     }
 
+    /// Whether a look of this time is too old to go by.
+    pub fn is_old(&self, looked: Timestamp) -> bool {
+        life::is_old(looked, &self.settings, self.clock.now())
+    }
+
     /// Who a token stands for, where it is ours, intact, meant for `service`, and neither ended nor too old.
     pub async fn present(&self, token: &SecretString, service: &str) -> Result<Presented, PresentError> {
         let token_hash = self.secrets.read(token).ok_or(PresentError::Ended("malformed"))?;

@@ -9,7 +9,7 @@ use super::flow::SignInError;
 use super::groups::Reading;
 use super::refusal::OfRenewal;
 use super::relying_party::{Known, RelyingParty};
-use super::remote::Checks;
+use super::remote::{Checks, Lane};
 use super::settings::OidcPreset;
 use super::token_endpoint::{Reply, Tokens};
 use crate::authn::identity::Identity;
@@ -36,7 +36,7 @@ impl RelyingParty {
         };
         let asked = self.clock.now();
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())];
-        let refusal = match self.ask(&form, circumstances.deadline).await {
+        let refusal = match self.ask(&form, Lane::Main, circumstances.deadline).await {
             Ok(Reply::Tokens(tokens)) => {
                 let next = tokens.renewal().map_or(renewal, Renewal);
                 return (self.standing(identity, &tokens, asked, circumstances.deadline).await, Some(next));
