@@ -14,7 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::attempt::{Asker, Attempt, Throttled, Tried, seconds};
 pub use super::cache::Freshness;
-use super::cache::{Answer, CredentialCache, Found, Handed, LookUp, Memory, Refused};
+use super::cache::{Answer, CredentialCache, Found, LookUp, Memory, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
 use super::oidc::RelyingParty;
@@ -146,22 +146,12 @@ impl Authenticator {
         {
             found = self.cache.look_up(&look_up, ask, moved).await;
         }
-        let mut renewal = None;
-        // What comes of this request lasts, so it needs a renewal of its own; where somebody else had the one of the answer that
-        // both shared, it asks again.
-        while let (Freshness::AskNow, Ok(Found { answer: Answer::Verified(_, Some(handed)), .. })) = (freshness, &found) {
-            renewal = handed.take();
-            if renewal.is_some() {
-                break;
-            }
-            found = self.cache.look_up(&look_up, ask, moved).await;
-        }
         let found = match found {
             Ok(found) => found,
             Err(error) => return self.recalled(&look_up.digest, &asker.name, error, guess, circumstances.source),
         };
-        let identity = match found.answer {
-            Answer::Verified(identity, _) => identity,
+        let (identity, renewal) = match found.answer {
+            Answer::Verified(identity, renewal) => (identity, renewal),
             Answer::Refused(Refused { provider, rejection, .. }) => {
                 if rejection.is_none_or(Rejection::is_about_the_password) {
                     guess.was_wrong();
@@ -295,7 +285,7 @@ fn ask(
             let verdict = asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await?;
             notes.take(asked, &password, &verdict, &attempt, began);
             match verdict {
-                Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal.map(Handed::new))),
+                Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
                 Verdict::Rejected(rejection) => {
                     let refused =
                         Refused { provider: Some(Arc::clone(&asked.names.provider)), rejection: Some(rejection), tried: attempt.tried() };

@@ -5,7 +5,7 @@ mod groups;
 mod memory;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::error::Unspecified;
@@ -54,26 +54,10 @@ pub enum Freshness {
     AskNow,
 }
 
-/// What a provider wants back at the next re-check, for one of those who share an answer: two saved logins with one of an issuer
-/// that gives a new one at every use would end each other.
-#[derive(Clone, Debug)]
-pub(super) struct Handed(Arc<Mutex<Option<Renewal>>>);
-
-impl Handed {
-    pub(super) fn new(renewal: Renewal) -> Self {
-        Self(Arc::new(Mutex::new(Some(renewal))))
-    }
-
-    /// For who comes first; nothing for everybody else.
-    pub(super) fn take(&self) -> Option<Renewal> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// What a look-up came to.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    Verified(Arc<Identity>, Option<Handed>),
+    Verified(Arc<Identity>, Option<Renewal>),
     Refused(Refused),
     /// The account's share of binds is used up. Never remembered.
     Throttled {

@@ -42,8 +42,6 @@ pub(super) async fn get<B: Bridge>(
         Ok(hints) => hints,
         Err(invalid) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
-    // What stands in a link is a stranger's text, and is shown as a registry's name only where it is one.
-    let service = service.filter(|service| edge.bridge.services().contains(service));
     let Reading::Found(session) = cookie::read(&headers, Kind::SignIn) else {
         return chooser::page(&site, provider.as_deref(), service.as_deref(), None);
     };

@@ -194,18 +194,3 @@ async fn nobody_is_served_from_memory_by_making_the_issuer_busy() {
     }
     assert!(matches!(guarded.authenticator.health()[0].health, Health::Impaired(_)));
 }
-
-#[tokio::test]
-async fn two_logins_at_once_have_a_renewal_each() {
-    let guarded = guarded("", Duration::ZERO).await;
-    for renewal in ["rt-1", "rt-2", "rt-3"] {
-        guarded.scene.grants("alice", json!({}), &[("refresh_token", renewal)]);
-    }
-    let login = || guarded.verify("alice", "good", Freshness::AskNow);
-    let (one, other, pull) = tokio::join!(login(), login(), guarded.verify("alice", "good", Freshness::CacheAllowed));
-    let renewal = |found: Result<Verified, Denied>| String::from_utf8(found.unwrap().renewal.unwrap().0).unwrap();
-    let mut renewals = [renewal(one), renewal(other)];
-    renewals.sort();
-    assert_eq!(renewals, ["rt-1", "rt-2"]);
-    assert_eq!((pull.unwrap().renewal, guarded.asked()), (None, 2), "who keeps nothing takes none");
-}
