@@ -54,6 +54,8 @@ pub struct SignInOffer {
     pub url: Arc<Url>,
     /// The issuers, in the order of the configuration.
     pub providers: Vec<Arc<str>>,
+    /// What people can log in to.
+    pub services: Vec<String>,
 }
 
 /// A sign-in that begins.
@@ -144,7 +146,8 @@ impl Issuer {
     pub fn sign_in_offer(&self) -> Option<SignInOffer> {
         let url = self.public_url.clone()?;
         let providers: Vec<_> = self.authenticator.relying_parties().map(|party| Arc::clone(&party.names().provider)).collect();
-        (!providers.is_empty()).then_some(SignInOffer { url, providers })
+        let services = || self.services.keys().cloned().collect();
+        (!providers.is_empty()).then(|| SignInOffer { url, providers, services: services() })
     }
 
     /// Sends a browser to an issuer; `service` is what the person came for.

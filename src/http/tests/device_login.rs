@@ -69,7 +69,7 @@ impl Scene {
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("rules.yaml", "version: 1\nrealm: sso\nrules:\n  - {name: dev, to: {group: dev}, allow: contributor, repository: team/**}\n");
         let text = format!(
-            "services: [{{name: reg, address: \"reg.test:5000\"}}, {{name: lab}}]\nsigning: {{create: true}}\nrules: rules.yaml\n\
+            "public_url: https://auth.test\nservices: [{{name: reg, address: \"reg.test:5000\"}}, {{name: lab}}]\nsigning: {{create: true}}\nrules: rules.yaml\n\
              audit: {{file: audit.jsonl}}\nthrottle: {{rejection_floor: 0s}}\n{more}\nproviders:\n  - name: sso\n    oidc:\n      issuer: \"{}\"\n      \
              client: {{id: narrows, secret: s3cret}}\n      tokens: {{algorithms: [ES256]}}\n      {keys}\n",
             issuer.issuer()
