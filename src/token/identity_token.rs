@@ -8,6 +8,7 @@ mod life;
 mod revocation;
 mod secret;
 pub mod settings;
+mod shared;
 mod snapshot;
 
 use std::net::IpAddr;

@@ -13,7 +13,7 @@ use super::remote::Checks;
 use super::settings::OidcPreset;
 use super::token_endpoint::{Reply, Tokens};
 use crate::authn::identity::Identity;
-use crate::authn::verdict::{Circumstances, Renewal, Standing, Unavailable};
+use crate::authn::verdict::{Circumstances, Renewal, SESSION_ENDED, Standing, Unavailable};
 use crate::clock::Timestamp;
 
 /// Microsoft dates its tokens so many seconds back.
@@ -44,10 +44,10 @@ impl RelyingParty {
             Ok(Reply::Refused(refusal)) => refusal,
             Err(error) => return (Err(error), Some(renewal)),
         };
-        let standing = match refusal.of_renewal() {
+        let standing = match refusal.of_renewal(self.settings.kind()) {
             OfRenewal::Ended => {
                 tracing::info!(provider = %self.names.provider, detail = refusal.word(), "the issuer has ended a session");
-                Ok(Standing::Ended("session_ended"))
+                Ok(Standing::Ended(SESSION_ENDED))
             }
             OfRenewal::Misconfigured => Err(self.blamed(&refusal, Some(&token))),
             OfRenewal::Unknown => {
