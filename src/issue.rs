@@ -5,6 +5,7 @@ mod device;
 mod device_flow;
 mod in_band;
 mod login_code;
+mod look;
 mod record;
 mod request;
 mod sign_in;

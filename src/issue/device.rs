@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::device_flow::{Flows, NewFlow, PollError, Polled, StartError};
 use super::record::Record;
-use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest};
+use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest, look};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::Identity;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
@@ -207,8 +207,9 @@ impl Issuer {
 
     /// Somebody signed in at the issuer, and this request alone may have the identity token.
     async fn log_in(&self, request: &TokenRequest, signed_in: &SignedIn, record: &mut Record) -> Result<DeviceLogin, Refusal> {
-        let service = self.service(request.service.as_deref(), record)?;
         let identity: &Identity = &signed_in.identity;
+        look::pass_on(&self.authenticator, &self.identity_tokens, identity, signed_in.renewal.as_ref(), self.clock.now()).await;
+        let service = self.service(request.service.as_deref(), record)?;
         record.identified(service.policy, identity, false);
         if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
             record.because(rejection.as_str());

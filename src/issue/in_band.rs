@@ -14,7 +14,7 @@ use super::authenticate::Proof;
 use super::device::{TOO_MANY, not_started, unavailable};
 use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, decode, encode};
 use super::record::Record;
-use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
+use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look};
 use crate::authn::identity::Principal;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
 use crate::store::{Begun, NewPending, PendingCaps, PendingKind};
@@ -211,7 +211,7 @@ impl Issuer {
         };
         let polled = flows.poll(kind, id, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await;
         match polled {
-            Ok(Polled::SignedIn(signed_in)) => self.proven_in_band(request, service, *signed_in, record),
+            Ok(Polled::SignedIn(signed_in)) => self.proven_in_band(request, service, *signed_in, record).await,
             Ok(Polled::Pending(_) | Polled::SlowDown(_)) => {
                 record.because("device_login_pending");
                 let Flow { verification_uri, user_code, .. } = &flow;
@@ -235,13 +235,14 @@ impl Issuer {
     }
 
     /// Somebody signed in, and this request alone was told.
-    fn proven_in_band(
+    async fn proven_in_band(
         &self,
         request: &TokenRequest,
         service: Service<'_>,
         SignedIn { identity, renewal }: SignedIn,
         record: &mut Record,
     ) -> Result<Proof, Refusal> {
+        look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
         record.identified(service.policy, &identity, false);
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.because(rejection.as_str());

@@ -17,7 +17,7 @@ pub(super) use self::kept::{KeptCode, decode, encode};
 pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
 
 use self::kept::{KeptSignIn, KeptStart};
-use super::{Client, Issuer, RETRY_AFTER, record};
+use super::{Client, Issuer, RETRY_AFTER, look, record};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method};
 use crate::authn::oidc::{Authorization, Callback, RelyingParty, SignInError, SignedIn};
@@ -222,6 +222,7 @@ impl Issuer {
             }
             SignInError::Unavailable(error) => unavailable(&error, caller),
         })?;
+        Box::pin(look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now())).await;
         let identity = Identity { method: Method::SignIn, ..identity };
         if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
             *word = rejection.as_str();

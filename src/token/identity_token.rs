@@ -8,6 +8,7 @@ mod life;
 mod revocation;
 mod secret;
 pub mod settings;
+mod shared;
 mod snapshot;
 
 use std::net::IpAddr;
@@ -178,7 +179,7 @@ impl IdentityTokens {
                     tracing::error!(token.id = %row.id, "what the issuer wants back for identity token {} does not open; it is refused", row.id);
                     return Err(PresentError::Ended("altered"));
                 };
-                Some(Renewal(plain.to_vec()))
+                Some(Renewal(plain))
             }
         };
         Ok(Presented {

@@ -13,7 +13,7 @@ use super::remote::{Checks, Lane};
 use super::settings::OidcPreset;
 use super::token_endpoint::{Reply, Tokens};
 use crate::authn::identity::Identity;
-use crate::authn::verdict::{Circumstances, Renewal, Standing, Unavailable};
+use crate::authn::verdict::{Circumstances, Renewal, SESSION_ENDED, Standing, Unavailable};
 use crate::clock::Timestamp;
 
 /// Microsoft dates its tokens so many seconds back.
@@ -38,16 +38,16 @@ impl RelyingParty {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())];
         let refusal = match self.ask(&form, Lane::Main, circumstances.deadline).await {
             Ok(Reply::Tokens(tokens)) => {
-                let next = tokens.renewal().map_or(renewal, Renewal);
+                let next = tokens.renewal().unwrap_or(renewal);
                 return (self.standing(identity, &tokens, asked, circumstances.deadline).await, Some(next));
             }
             Ok(Reply::Refused(refusal)) => refusal,
             Err(error) => return (Err(error), Some(renewal)),
         };
-        let standing = match refusal.of_renewal() {
+        let standing = match refusal.of_renewal(self.settings.kind()) {
             OfRenewal::Ended => {
                 tracing::info!(provider = %self.names.provider, detail = refusal.word(), "the issuer has ended a session");
-                Ok(Standing::Ended("session_ended"))
+                Ok(Standing::Ended(SESSION_ENDED))
             }
             OfRenewal::Misconfigured => Err(self.blamed(&refusal, Some(&token))),
             OfRenewal::Unknown => {

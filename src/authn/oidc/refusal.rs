@@ -55,6 +55,9 @@ const WANTS_MORE: [&str; 6] =
 const MISCONFIGURED: [&str; 6] =
     ["invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_request", "invalid_target"];
 
+/// Dex's words, in lower case, of a refresh token that a later sign-in or time has ended, or that nobody was given.
+const DEX_ENDED: [&str; 2] = ["refresh token is invalid", "refresh token expired"];
+
 /// A text in a description that says more than the word beside it.
 struct Told {
     preset: OidcPreset,
@@ -111,8 +114,10 @@ impl Refusal {
     }
 
     /// Of the token endpoint to a refresh token.
-    pub(super) fn of_renewal(&self) -> OfRenewal {
+    pub(super) fn of_renewal(&self, preset: OidcPreset) -> OfRenewal {
+        let description = self.description.to_ascii_lowercase();
         match self.error.as_str() {
+            "invalid_request" if preset == OidcPreset::Dex && DEX_ENDED.iter().any(|text| description.contains(text)) => OfRenewal::Ended,
             // Whoever can type a name can lock it, and must not end what somebody else has begun.
             "invalid_grant" if self.codes.contains(&50053) => OfRenewal::Unknown,
             "invalid_grant" => OfRenewal::Ended,
@@ -226,7 +231,9 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_a_word_of_its_own_alone() {
-        let check = |error: &str, description: &str, means| assert_eq!(refusal(400, error, description).of_renewal(), means, "{error}");
+        let check = |error: &str, description: &str, means| {
+            assert_eq!(refusal(400, error, description).of_renewal(OidcPreset::Generic), means, "{error}");
+        };
         check("invalid_grant", "Session not active", OfRenewal::Ended);
         check("invalid_grant", "AADSTS50173: the grant has expired", OfRenewal::Ended);
         check("invalid_grant", "AADSTS50057: disabled", OfRenewal::Ended);
@@ -236,6 +243,11 @@ mod tests {
         check("unauthorized_client", "", OfRenewal::Misconfigured);
         check("server_error", "", OfRenewal::Unknown);
         check("", "", OfRenewal::Unknown);
+        let claimed = "Refresh token is invalid or has already been claimed by another client.";
+        check("invalid_request", claimed, OfRenewal::Misconfigured);
+        let dex = |description| refusal(400, "invalid_request", description).of_renewal(OidcPreset::Dex);
+        assert_eq!((dex(claimed), dex("Refresh token expired.")), (OfRenewal::Ended, OfRenewal::Ended));
+        assert_eq!(dex("No refresh token is found in request."), OfRenewal::Misconfigured);
     }
 
     #[test]
@@ -251,7 +263,7 @@ mod tests {
         #[test]
         fn no_text_panics(error in ".{0,80}", description in "(AADSTS[0-9]{0,12}|.{0,8}){0,6}", status in any::<u16>()) {
             let refusal = refusal(status, &error, &description);
-            let _ = (refusal.of_password(OidcPreset::Entra), refusal.of_renewal(), refusal.word(), refusal.told(&[]));
+            let _ = (refusal.of_password(OidcPreset::Entra), refusal.of_renewal(OidcPreset::Dex), refusal.word(), refusal.told(&[]));
         }
     }
 }

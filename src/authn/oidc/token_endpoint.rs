@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::refusal::{Refusal, microsoft_codes};
 use super::remote::{Answer, Lane, Remote, Trouble};
 use super::settings::ClientAuthentication;
+use crate::authn::verdict::Renewal;
 
 /// Larger than any form that is sent, so that what holds a password is not copied about.
 const FORM: usize = 16 * 1024;
@@ -141,9 +142,9 @@ fn refusal(failure: Failure, status: u16) -> Refusal {
 
 impl Tokens {
     /// The refresh token, as it is kept.
-    pub(super) fn renewal(&self) -> Option<Vec<u8>> {
+    pub(super) fn renewal(&self) -> Option<Renewal> {
         let token = self.refresh_token.as_ref()?.expose_secret().as_bytes();
-        (!token.is_empty() && token.len() <= MAX_RENEWAL).then(|| token.to_vec())
+        (!token.is_empty() && token.len() <= MAX_RENEWAL).then(|| Renewal::from(token.to_vec()))
     }
 }
 
