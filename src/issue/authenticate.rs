@@ -140,7 +140,7 @@ impl Issuer {
         }
     }
 
-    async fn by_identity_token(
+    pub(super) async fn by_identity_token(
         &self,
         request: &TokenRequest,
         service: Service<'_>,

@@ -15,9 +15,8 @@ use super::sign_in::{Caller, KeptCode, SessionProof, SignInRefusal, decode, enco
 use super::{Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method, Principal};
-use crate::authn::verdict::{Renewal, Standing};
-use crate::store::{NewPending, Pending, PendingCaps, PendingKind, StateKey, StoreError};
-use crate::token::identity_token::Born;
+use crate::store::{PendingCaps, PendingKind, StateKey, StoreError};
+use crate::token::identity_token::{Birth, Born};
 
 /// How long a code may be used, in seconds.
 pub(super) const LIFE: i64 = 5 * 60;
@@ -161,45 +160,30 @@ impl Issuer {
         if !self.store.take_pending(kind, code, &row).await.map_err(|error| unavailable(&error))? {
             return Err(self.used_up("login_code_over", record));
         }
-        let (identity, renewal) = self.as_of_now(request, kept, (code, &row), record).await?;
-        Ok(Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(Arc::new(identity))) })
+        let (identity, renewal) = (Arc::new(kept.identity), kept.renewal.and_then(Into::into));
+        let proof = Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(identity)) };
+        self.as_of_now(request, service, proof, record).await
     }
 
-    /// Whose code it was, as they are now: from a sign-in to the end of its code a quarter of an hour may go by, and nobody is let in
-    /// by a look that is too old for a saved login. Where the issuer cannot be asked the code is good again, with what the issuer
-    /// wants back next.
-    async fn as_of_now(
-        &self,
-        request: &TokenRequest,
-        kept: KeptCode,
-        (code, row): (&SecretString, &Pending),
-        record: &mut Record,
-    ) -> Result<(Identity, Option<Renewal>), Refusal> {
-        let KeptCode { identity, fingerprint, renewal, service } = kept;
-        let renewal: Option<Renewal> = renewal.and_then(Into::into);
-        if renewal.is_none() || !self.identity_tokens.is_old(identity.proven) {
-            return Ok((identity, renewal));
+    /// From a sign-in to the end of its code a quarter of an hour may go by, and nobody is given rights by a look that is too old
+    /// for a saved login: the one that is made here is looked at as any other, and ends with a refusal.
+    async fn as_of_now(&self, request: &TokenRequest, service: Service<'_>, proof: Proof, record: &mut Record) -> Result<Proof, Refusal> {
+        let Principal::Identified(identity) = &proof.principal else { return Ok(proof) };
+        if request.scopes.scopes.is_empty() || !self.identity_tokens.is_old(identity.proven) {
+            return Ok(proof);
         }
-        let (standing, renewal) = self.authenticator.recheck(&identity, &fingerprint, renewal, &self.circumstances(request)).await;
-        match standing {
-            // How the sign-in was proven stays what it was then.
-            Ok(Standing::Good(now)) => {
-                Ok((Identity { method: identity.method, second_factor: identity.second_factor, ..now }, renewal))
-            }
-            Ok(Standing::Ended(reason)) => {
-                record.rejected(reason);
-                Err(self.told("the sign-in has ended at the issuer: sign in again at"))
-            }
-            Err(error) => {
-                let person = person_of(&identity);
-                let kept = KeptCode { identity, fingerprint, renewal: renewal.map(Into::into), service };
-                let again =
-                    NewPending { kind: PendingKind::LoginCode, key: code, source: &person, expires: row.expires, value: &encode(&kept) };
-                self.store.begin_pending(&again, self.clock.now(), CODES).await.map_err(|error| unavailable(&error))?;
-                record.unavailable(&error.provider);
-                Err(Refusal::Unavailable { retry_after: error.retry_after })
-            }
-        }
+        let birth = Birth { how: proof.born, source: request.client.source() };
+        let Some(token) = self.mint(identity, service.name(), proof.renewal, birth).await? else {
+            return Err(self.used_up("provider_changed", record));
+        };
+        let looked = self.by_identity_token(request, service, &token, record).await;
+        let Err(refusal) = looked else { return looked };
+        // Nobody has it.
+        self.revoke(&token).await?;
+        Err(match refusal {
+            Refusal::LoginEnded => self.told("the sign-in has ended at the issuer: sign in again at"),
+            refusal => refusal,
+        })
     }
 
     fn is_named(&self, identity: &Identity, typed: &str) -> bool {

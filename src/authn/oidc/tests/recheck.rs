@@ -4,6 +4,7 @@ use super::super::fake::DISCOVERY;
 use super::super::flow::{Callback, SignInError};
 use super::*;
 use crate::authn::attempt::Attempt;
+use crate::authn::authenticator::Freshness;
 use crate::authn::identity::{IdentityClaims, Kind};
 use crate::authn::provider::Health;
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
@@ -180,7 +181,7 @@ async fn what_strangers_bring_about_ends_no_look() {
     assert!(matches!(scene.party.exchange(&kept, callback, soon()).await, Err(SignInError::Unavailable(_))));
     assert!(matches!(scene.party.health(), Health::Impaired(_)));
     // For 40 s nobody guesses codes, passwords and devices there …
-    assert!(scene.party.verify("alice", &secret("guess"), &circumstances(), &Attempt::default()).await.is_err());
+    assert!(scene.party.verify("alice", &secret("guess"), &circumstances(), Freshness::AskNow, &Attempt::default()).await.is_err());
     assert!(scene.party.poll_device(&secret("made-up"), soon()).await.is_err());
     assert_eq!(scene.forms().len(), 1);
     // … and who has signed in goes on.
