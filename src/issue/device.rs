@@ -181,7 +181,9 @@ impl Issuer {
         record.because("device_login");
         let deadline = poll.received + self.request_deadline;
         let polled = match self.device_issuer(Some(&flow.provider)) {
-            Ok(party) if self.is_still(&flow.provider, &flow.fingerprint) => flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await,
+            Ok(party) if self.is_still(&flow.provider, &flow.fingerprint) => {
+                flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await
+            }
             // The configuration changed meanwhile.
             Ok(_) | Err(_) => flows.end(kind, &poll.flow).await.map(|_| Polled::Ended("provider_changed")).map_err(Into::into),
         };

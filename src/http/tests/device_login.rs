@@ -180,7 +180,9 @@ impl Scene {
 #[tokio::test]
 async fn a_page_has_nobodys_browser_begin_a_login() {
     let scene = Scene::new().await;
-    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "none")] {
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "none")]
+    {
         let request = Request::post("/device/start").header("content-type", "application/x-www-form-urlencoded").header(name, value);
         let answer = scene.send(INSIDE, request.body(Body::from("service=reg")).unwrap()).await;
         assert_eq!(answer.error(), (403, "invalid_request"), "{name}: {value}");
@@ -217,7 +219,6 @@ async fn a_companys_network_cannot_take_all_places() {
     assert_eq!(scene.post_from("[2001:db8:7:ff::1]", "/device/start", "service=reg").await.status, 429);
     assert_eq!(scene.post_from("[2001:db8:7:100::1]", "/device/start", "service=reg").await.status, 200);
 }
-
 
 #[tokio::test]
 async fn a_helper_gets_one_login_when_the_person_is_done() {

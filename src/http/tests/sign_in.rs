@@ -516,8 +516,8 @@ async fn an_old_sign_in_is_looked_at_again_before_its_code_lets_anybody_in() {
     assert_eq!(shown(&scene).as_deref(), Some("rt-1"));
     assert_eq!(scene.token("alice", &code, &login).await.status, 401);
     // What the issuer wants back next is what it gave then.
-    renewed(&scene, json!(["dev"]));
     scene.clock.advance(300);
+    renewed(&scene, json!(["dev"]));
     let saved = serde_json::from_str::<Value>(&issued.body).unwrap()["refresh_token"].as_str().unwrap().to_owned();
     let pulled = scene.token("<token>", &saved, "service=reg&scope=repository:team/app:pull").await;
     assert_eq!((pulled.status, granted(&pulled).as_str()), (200, "repository:team/app:pull"), "{}", pulled.body);
