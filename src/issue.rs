@@ -6,6 +6,7 @@ mod device_flow;
 mod in_band;
 mod lease;
 mod login_code;
+mod look;
 mod record;
 mod request;
 mod sign_in;

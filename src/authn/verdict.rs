@@ -113,6 +113,9 @@ impl Rejection {
     }
 }
 
+/// The word of an issuer that does not know a renewal any more.
+pub const SESSION_ENDED: &str = "session_ended";
+
 /// How somebody who was verified earlier stands now, found without the password.
 #[derive(Clone, Debug)]
 pub enum Standing {

@@ -7,16 +7,16 @@ use secrecy::SecretString;
 use tokio::time::timeout_at;
 
 use super::lease::Turn;
+use super::look::{self, Looked, busy};
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
-use crate::authn::authenticator::{Denied, Freshness, Stale};
+use crate::authn::authenticator::{Denied, Freshness, Stale, Verified};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
+use crate::authn::provider::Provider;
 use crate::authn::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable};
-use crate::token::identity_token::{Born, IdentityTokens, PresentError, Presented};
+use crate::token::identity_token::{Born, PresentError, Presented};
 
-/// A look at a login takes about so long.
-const BUSY: Duration = Duration::from_secs(1);
 /// An answer with a new renewal is awaited for so long beyond the deadline of the request.
 const LATE: Duration = Duration::from_secs(10);
 /// Beyond that nobody is waited for who had the turn of a look and ended.
@@ -42,48 +42,6 @@ impl Proof {
     /// Of somebody who proved nothing that a token could be made of.
     pub(super) fn of(principal: Principal) -> Self {
         Self { principal, fresh: false, born: Born::Password, renewal: None, presented: None, stale: None }
-    }
-}
-
-/// What a look at a login came to.
-struct Looked {
-    standing: Result<Standing, Unavailable>,
-    renewal: Option<Renewal>,
-    /// Whether another process stored another renewal since.
-    overtaken: bool,
-}
-
-impl Looked {
-    /// One that used up no renewal.
-    fn of(standing: Result<Standing, Unavailable>) -> Self {
-        Self { standing, renewal: None, overtaken: false }
-    }
-
-    /// One that did: whatever the answer is, what the provider wants back next time is stored before anybody acts on it.
-    async fn kept(
-        tokens: &IdentityTokens,
-        presented: &Presented,
-        standing: Result<Standing, Unavailable>,
-        renewal: Option<Renewal>,
-    ) -> Self {
-        let unstored = |error: &dyn std::fmt::Display| {
-            tracing::error!(error = %error, token.id = %presented.id, "what the issuer wants back for identity token {} could not be stored", presented.id);
-            Unavailable {
-                provider: presented.identity.provider.to_string(),
-                reason: "what the issuer wants back could not be stored".to_owned(),
-                retry_after: RETRY_AFTER,
-            }
-        };
-        let overtaken = match tokens.was_renewed(presented).await {
-            Ok(overtaken) => overtaken,
-            Err(error) => return Self::of(Err(unstored(&error))),
-        };
-        if let Some(renewal) = &renewal
-            && let Err(PresentError::Unavailable(error)) = tokens.keep_renewal(presented, renewal).await
-        {
-            return Self::of(Err(unstored(&error)));
-        }
-        Self { standing, renewal, overtaken }
     }
 }
 
@@ -118,7 +76,7 @@ impl Issuer {
         if let Some(answer) = self.in_band(request, service, (username, password), record).await {
             return answer;
         }
-        match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
+        match self.verified(username, password, self.circumstances(request), freshness).await {
             Ok(verified) => {
                 record.identified(service.policy, &verified.identity, verified.cached);
                 if let Some(stale) = verified.stale {
@@ -148,6 +106,31 @@ impl Issuer {
         }
     }
 
+    async fn verified(
+        &self,
+        username: &str,
+        password: &SecretString,
+        circumstances: Circumstances,
+        freshness: Freshness,
+    ) -> Result<Verified, Denied> {
+        if freshness == Freshness::CacheAllowed || !self.authenticator.shares_renewals() {
+            return self.authenticator.verify(username, password, &circumstances, freshness).await;
+        }
+        // A client that leaves must not take along what the other logins of the person need.
+        let (authenticator, tokens, clock) = (Arc::clone(&self.authenticator), Arc::clone(&self.identity_tokens), self.clock.clone());
+        let (username, password) = (username.to_owned(), password.clone());
+        let asking = tokio::spawn(async move {
+            let verified = authenticator.verify(&username, &password, &circumstances, freshness).await?;
+            look::pass_on(&authenticator, &tokens, &verified.identity, verified.renewal.as_ref(), clock.now()).await;
+            Ok(verified)
+        });
+        asking.await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "a login ended without an answer");
+            let reason = "the login ended without an answer".to_owned();
+            Err(Denied::Unavailable(Unavailable { provider: String::new(), reason, retry_after: RETRY_AFTER }))
+        })
+    }
+
     /// What somebody is told whose password does not do.
     fn where_to_sign_in(&self) -> String {
         match &self.public_url {
@@ -159,7 +142,7 @@ impl Issuer {
         }
     }
 
-    async fn by_identity_token(
+    pub(super) async fn by_identity_token(
         &self,
         request: &TokenRequest,
         service: Service<'_>,
@@ -170,7 +153,7 @@ impl Issuer {
         let mut turn = None;
         if presented.needs_recheck {
             let deadline = self.circumstances(request).deadline;
-            let name = presented.id.clone();
+            let name = self.turn_of(&presented);
             turn = self.rechecks.take(&name, deadline).await.map(Turn::here);
             // Whoever had the turn before may have looked already, here or in another process.
             presented = self.present(token, service, record).await?;
@@ -196,6 +179,16 @@ impl Issuer {
         }
         let principal = Principal::Identified(Arc::new(identity));
         Ok(Proof { presented: Some(token.clone()), stale, ..Proof::of(principal) })
+    }
+
+    /// Whose turn a look is: one of the login, or of the person where all of their logins live by one renewal.
+    fn turn_of(&self, presented: &Presented) -> String {
+        let Identity { provider, id, .. } = &presented.identity;
+        if self.shares_renewals(provider) { format!("{provider}\n{id}") } else { presented.id.clone() }
+    }
+
+    fn shares_renewals(&self, provider: &str) -> bool {
+        self.authenticator.provider(provider).is_some_and(Provider::shares_renewals)
     }
 
     async fn present(&self, token: &SecretString, service: Service<'_>, record: &mut Record) -> Result<Presented, Refusal> {
@@ -265,9 +258,14 @@ impl Issuer {
         let Some(turn) = turn else { return (Looked::of(Err(busy(presented))), None) };
         let patient = Circumstances { deadline: circumstances.deadline + LATE, ..circumstances };
         let (authenticator, tokens, asked) = (Arc::clone(&self.authenticator), Arc::clone(&self.identity_tokens), presented.clone());
+        let shared = self.shares_renewals(&asked.identity.provider);
         let looking = tokio::spawn(async move {
-            let (standing, renewal) = authenticator.recheck(&asked.identity, &asked.fingerprint, Some(renewal), &patient).await;
-            (Looked::kept(&tokens, &asked, standing, renewal).await, turn)
+            let looked = if shared {
+                look::by_any(&authenticator, &tokens, &asked, &patient).await
+            } else {
+                look::by_own(&authenticator, &tokens, &asked, renewal, &patient).await
+            };
+            (looked, turn)
         });
         match timeout_at(circumstances.deadline, looking).await {
             Ok(Ok((looked, turn))) => (looked, Some(turn)),
@@ -286,12 +284,6 @@ impl Issuer {
             None => Err(unavailable(error, record)),
         }
     }
-}
-
-/// Another request, or another process, looks at the same login.
-fn busy(presented: &Presented) -> Unavailable {
-    let reason = "another request is looking at this login".to_owned();
-    Unavailable { provider: presented.identity.provider.to_string(), reason, retry_after: BUSY }
 }
 
 /// A token that does not hold is a refusal; one that cannot be looked up is an outage.

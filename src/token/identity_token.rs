@@ -8,6 +8,7 @@ mod life;
 mod revocation;
 mod secret;
 pub mod settings;
+mod shared;
 mod snapshot;
 
 use std::net::IpAddr;
@@ -151,6 +152,11 @@ impl IdentityTokens {
         }
         self.store.insert_token(&row, AT_MOST).await?;
         Ok(token)
+    }
+
+    /// Whether a look of this time is too old to go by.
+    pub fn is_old(&self, looked: Timestamp) -> bool {
+        life::is_old(looked, &self.settings, self.clock.now())
     }
 
     /// Who a token stands for, where it is ours, intact, meant for `service`, and neither ended nor too old.

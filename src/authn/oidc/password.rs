@@ -68,7 +68,7 @@ impl RelyingParty {
             self.scopes.split(' ').filter(|scope| freshness == Freshness::AskNow || *scope != "offline_access").collect();
         let scopes = scopes.join(" ");
         let form = [("grant_type", "password"), ("username", username), ("password", password.expose_secret()), ("scope", &scopes)];
-        token_endpoint::ask(&self.remote, metadata.token(), &form, deadline).await
+        token_endpoint::ask(&self.remote, metadata.token(), &form, Lane::SignIn, deadline).await
     }
 
     /// What the answer says of the account's count at the issuer.
@@ -117,7 +117,7 @@ impl RelyingParty {
     async fn answers(&self, deadline: Instant) -> Result<(), Unavailable> {
         let asked = async {
             let url = Metadata::url(self.remote.issuer()).map_err(|_| Trouble::new("issuer", "it is no URL").unsent())?;
-            self.remote.send(upstream::get(&url)?, Lane::Main, deadline).await
+            self.remote.send(upstream::get(&url)?, Lane::SignIn, deadline).await
         };
         asked.await.map(drop).map_err(|trouble| self.unasked(&trouble))
     }

@@ -132,9 +132,9 @@ impl RelyingParty {
     }
 
     /// Asks the token endpoint.
-    pub(super) async fn ask(&self, form: &[(&str, &str)], deadline: Instant) -> Result<Reply, Unavailable> {
+    pub(super) async fn ask(&self, form: &[(&str, &str)], lane: Lane, deadline: Instant) -> Result<Reply, Unavailable> {
         let metadata = self.metadata(deadline).await?;
-        token_endpoint::ask(&self.remote, metadata.token(), form, deadline).await.map_err(|trouble| self.unasked(&trouble))
+        token_endpoint::ask(&self.remote, metadata.token(), form, lane, deadline).await.map_err(|trouble| self.unasked(&trouble))
     }
 
     /// Whom the tokens of a new sign-in make.

@@ -54,8 +54,8 @@ struct Failure {
 }
 
 /// Asks a token endpoint, as the client that narrows is.
-pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], deadline: Instant) -> Result<Reply, Trouble> {
-    let answer = remote.send(request(remote, url, form)?, Lane::Main, deadline).await?;
+pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], lane: Lane, deadline: Instant) -> Result<Reply, Trouble> {
+    let answer = remote.send(request(remote, url, form)?, lane, deadline).await?;
     reply(&answer)
 }
 

@@ -13,6 +13,8 @@ use crate::authn::verdict::Renewal;
 pub(super) struct KeptStart {
     /// Which issuer.
     pub(super) provider: String,
+    /// What it was then: what one issuer answers is never shown to another.
+    pub(super) fingerprint: String,
     /// What the issuer's answer is recognised by.
     pub(super) kept: KeptAuthorization,
     /// The digest of what the browser holds.

@@ -638,3 +638,16 @@ async fn rows_of_earlier_and_later_versions_are_read() {
         assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().identity.groups, [Group::named("a")], "{column}");
     }
 }
+
+#[tokio::test]
+async fn who_has_the_same_id_at_another_issuer_sees_and_ends_nothing() {
+    let scene = Scene::new().await;
+    let token = scene.mint(&scene.alice()).await;
+    let own = scene.tokens.of("staff", "print", "uuid-1").await.unwrap();
+    assert_eq!(own.len(), 1);
+    assert!(scene.tokens.of("staff", "other", "uuid-1").await.unwrap().is_empty());
+    assert!(!scene.tokens.revoke_own(&own[0].id, "staff", "other", "uuid-1").await.unwrap());
+    assert_eq!(scene.state(&token).await, "live");
+    assert!(scene.tokens.revoke_own(&own[0].id, "staff", "print", "uuid-1").await.unwrap());
+    assert_eq!(scene.state(&token).await, "revoked");
+}

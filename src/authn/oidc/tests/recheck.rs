@@ -1,8 +1,12 @@
 //! Whether somebody who signed in earlier still may.
 
 use super::super::fake::DISCOVERY;
+use super::super::flow::{Callback, SignInError};
 use super::*;
+use crate::authn::attempt::Attempt;
+use crate::authn::authenticator::Freshness;
 use crate::authn::identity::{IdentityClaims, Kind};
+use crate::authn::provider::Health;
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
 
 fn alice() -> Identity {
@@ -165,4 +169,22 @@ async fn userinfo_alone_has_to_hold_everything() {
     none.issuer.metadata("userinfo_endpoint", Value::Null);
     none.issuer.next(TOKEN, Reply::json(200, &json!({"access_token": "at"})));
     check(&none, "a re-check brought no id_token, and there is no userinfo endpoint to ask", "rt-1").await;
+}
+
+#[tokio::test]
+async fn what_strangers_bring_about_ends_no_look() {
+    let scene = scene("password_grant: {enabled: true}").await;
+    let kept = scene.party.authorize(&"https://auth.corp.example/x".parse().unwrap(), soon()).await.unwrap().kept;
+    let throttles = || scene.issuer.next(TOKEN, Reply::text(429, "").header("retry-after", "40"));
+    throttles();
+    let callback = Callback { code: secret("made-up"), issuer: Some(scene.issuer.issuer()) };
+    assert!(matches!(scene.party.exchange(&kept, callback, soon()).await, Err(SignInError::Unavailable(_))));
+    assert!(matches!(scene.party.health(), Health::Impaired(_)));
+    // For 40 s nobody guesses codes, passwords and devices there …
+    assert!(scene.party.verify("alice", &secret("guess"), &circumstances(), Freshness::AskNow, &Attempt::default()).await.is_err());
+    assert!(scene.party.poll_device(&secret("made-up"), soon()).await.is_err());
+    assert_eq!(scene.forms().len(), 1);
+    // … and who has signed in goes on.
+    scene.grants("7", json!({"preferred_username": "alice"}), &[]);
+    check(&scene, "alice ", "rt-1").await;
 }

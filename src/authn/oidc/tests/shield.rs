@@ -204,3 +204,16 @@ async fn a_reload_asks_the_issuer_for_nothing_that_is_known() {
     next.word("alice", "bad").await;
     assert_eq!((next.scene.issuer.asked(DISCOVERY).len(), next.asked()), (1, 2));
 }
+
+#[tokio::test]
+async fn nobody_is_served_from_memory_by_making_the_issuer_busy() {
+    let guarded = guarded("", Duration::from_mins(10)).await;
+    guarded.scene.grants("alice", json!({}), &[]);
+    assert_eq!(guarded.word("alice", "good").await, "alice false false");
+    guarded.scene.issuer.always(TOKEN, Reply::text(429, "").header("retry-after", "40"));
+    for _ in 0..2 {
+        let refused = guarded.verify("alice", "good", Freshness::AskNow).await;
+        assert!(matches!(refused, Err(Denied::Unavailable(_))), "{refused:?}");
+    }
+    assert!(matches!(guarded.authenticator.health()[0].health, Health::Impaired(_)));
+}
