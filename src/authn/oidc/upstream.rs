@@ -89,7 +89,13 @@ impl Upstream {
         let result = self.http.send(request, lane, deadline).await;
         match &result {
             Ok(_) => self.feels(Health::Up),
-            Err(trouble) if trouble.is_issuers && lane == Lane::Main => self.feels(Health::Down(trouble.to_string())),
+            Err(trouble) if trouble.is_issuers && lane == Lane::Main => {
+                // Looked at in the background until it answers: while it counts as down, nobody may be sent here to ask.
+                if !matches!(self.health(), Health::Down(_)) {
+                    self.metadata.make_due();
+                }
+                self.feels(Health::Down(trouble.to_string()));
+            }
             Err(_) => {}
         }
         result
