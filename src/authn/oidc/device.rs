@@ -130,7 +130,8 @@ impl RelyingParty {
         };
         match refusal.error.as_str() {
             "slow_down" => DeviceStartError::Throttled { retry_after: INTERVAL },
-            "unauthorized_client" | "unsupported_grant_type" => {
+            // With 401 it is how Keycloak calls a wrong secret.
+            "unauthorized_client" | "unsupported_grant_type" if answer.status != StatusCode::UNAUTHORIZED => {
                 let detail = refusal.word();
                 tracing::warn!(provider = %self.names.provider, detail, "the issuer has no device login for this client");
                 DeviceStartError::NotOffered

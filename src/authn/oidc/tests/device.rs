@@ -87,6 +87,8 @@ async fn an_issuer_may_have_none_or_want_fewer() {
         assert!(matches!(start(&scene, refused(error)).await, Err(DeviceStartError::NotOffered)), "{error}");
     }
     assert!(matches!(start(&scene, refused("invalid_client")).await, Err(DeviceStartError::Unavailable(_))));
+    let wrong_secret = Reply::json(401, &json!({"error": "unauthorized_client"}));
+    assert!(matches!(start(&scene, wrong_secret).await, Err(DeviceStartError::Unavailable(_))));
     assert!(matches!(start(&scene, Reply::text(500, "")).await, Err(DeviceStartError::Unavailable(_))));
     let fewer = Reply::text(429, "").header("retry-after", "9");
     let result = start(&scene, fewer).await;
