@@ -81,7 +81,15 @@ impl Upstream {
     }
 
     fn feels(&self, health: Health) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+        let is_down = |health: &Health| matches!(health, Health::Down(_));
+        let mut former = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let fell = is_down(&health) && !is_down(&former);
+        *former = health;
+        drop(former);
+        if fell {
+            // Looked at in the background until it answers: while it counts as down, nobody may be sent here to ask.
+            self.metadata.make_due();
+        }
     }
 
     /// Asks an endpoint.
@@ -89,13 +97,7 @@ impl Upstream {
         let result = self.http.send(request, lane, deadline).await;
         match &result {
             Ok(_) => self.feels(Health::Up),
-            Err(trouble) if trouble.is_issuers && lane == Lane::Main => {
-                // Looked at in the background until it answers: while it counts as down, nobody may be sent here to ask.
-                if !matches!(self.health(), Health::Down(_)) {
-                    self.metadata.make_due();
-                }
-                self.feels(Health::Down(trouble.to_string()));
-            }
+            Err(trouble) if trouble.is_issuers && lane == Lane::Main => self.feels(Health::Down(trouble.to_string())),
             Err(_) => {}
         }
         result
