@@ -7,7 +7,7 @@
 //! - [`lifecycle`]: start, listen, reload, drain
 //! - [`app`]: wires configuration into the parts; the only shared state
 //! - [`config`]: what an operator wrote
-//! - [`issue`]: the path itself: authenticate → decide → sign → audit
+//! - [`issue`]: the path itself: authenticate → decide → sign → audit; sign-ins, login codes and device logins that lead to it
 //! - [`audit`]: one line for one decision
 //! - [`token`]: claims, keys, signatures, identity tokens
 //! - [`authz`]: rules, and the decision
@@ -15,6 +15,8 @@
 //! - [`store`]: what outlives the process
 //! - [`registry`]: scopes, actions, names
 //! - [`clock`], [`metrics`], [`source`]: time, counters, files that people write
+//!
+//! `src/bin/docker-credential-narrows` is a program of its own, which people run beside docker.
 //!
 //! Imports go down this list only; `tests/it/tidy.rs` holds that.
 

@@ -37,7 +37,7 @@ pub struct ProviderStatus {
     pub name: String,
     /// Whose people it knows.
     pub realm: String,
-    /// `file` or `ldap`.
+    /// `file`, `ldap` or `oidc`.
     pub kind: String,
     /// `up`, `down`, or `unknown` where nobody asked yet.
     pub state: String,

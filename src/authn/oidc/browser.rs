@@ -52,7 +52,6 @@ impl RelyingParty {
     }
 
     fn authorization_url(&self, metadata: &Metadata, kept: &KeptAuthorization) -> Url {
-        let challenge = BASE64URL_NOPAD.encode(digest(&SHA256, kept.verifier.as_bytes()).as_ref());
         let mut url = metadata.authorization().clone();
         let mut query = url.query_pairs_mut();
         query
@@ -62,7 +61,7 @@ impl RelyingParty {
             .append_pair("scope", &self.scopes)
             .append_pair("state", &kept.state)
             .append_pair("nonce", &kept.nonce)
-            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge", &challenge_of(&kept.verifier))
             .append_pair("code_challenge_method", "S256");
         if self.settings.kind() == OidcPreset::Google {
             // Google knows no scope for it, and gives a refresh token only with a consent.
@@ -84,8 +83,13 @@ impl RelyingParty {
     }
 }
 
+/// What `S256` makes of a verifier (RFC 7636 §4.2).
+pub(super) fn challenge_of(verifier: &str) -> String {
+    BASE64URL_NOPAD.encode(digest(&SHA256, verifier.as_bytes()).as_ref())
+}
+
 /// 256 bits of the operating system's, in letters that a verifier may have (RFC 7636 §4.1).
-fn random() -> Option<String> {
+pub(super) fn random() -> Option<String> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).ok()?;
     Some(BASE64URL_NOPAD.encode(&bytes))

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::address;
+use super::browser::{challenge_of, random};
 use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, SignInError};
 use super::relying_party::RelyingParty;
 use super::remote::{Answer, Checks, Lane};
+use super::settings::OidcPreset;
 use super::token_endpoint::{self, Reply};
 use crate::authn::identity::Method;
 use crate::authn::verdict::Unavailable;
@@ -23,6 +25,8 @@ const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// How long a person has, whatever the issuer says.
 const LIVES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(30));
 const MAX_USER_CODE: usize = 64;
+/// Stands between a verifier and a device code, and in no verifier.
+const BETWEEN: char = ' ';
 
 #[derive(Deserialize)]
 struct Begun {
@@ -46,10 +50,21 @@ impl RelyingParty {
         }
         let metadata = self.metadata(deadline).await?;
         let endpoint = metadata.device_authorization().ok_or(DeviceStartError::NotOffered)?;
-        let request =
-            token_endpoint::request(&self.remote, endpoint, &[("scope", &self.scopes)]).map_err(|trouble| self.unasked(&trouble))?;
+        let verifier = self.verifier()?;
+        let challenge = verifier.as_deref().map(challenge_of);
+        let mut form = vec![("scope", self.scopes.as_str())];
+        if let Some(challenge) = &challenge {
+            form.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
+        }
+        let request = token_endpoint::request(&self.remote, endpoint, &form).map_err(|trouble| self.unasked(&trouble))?;
         match self.remote.send(request, Lane::DeviceStart, deadline).await {
-            Ok(answer) if answer.status == StatusCode::OK => self.begun(&answer),
+            Ok(answer) if answer.status == StatusCode::OK => {
+                let begun = self.begun(&answer)?;
+                Ok(match verifier {
+                    Some(verifier) => DeviceAuthorization { device_code: with_verifier(&verifier, &begun.device_code), ..begun },
+                    None => begun,
+                })
+            }
             Ok(answer) => Err(self.not_begun(&answer)),
             Err(trouble) if trouble.is_throttling() => Err(DeviceStartError::Throttled { retry_after: trouble.retry_after }),
             Err(trouble) => Err(self.unasked(&trouble).into()),
@@ -58,7 +73,9 @@ impl RelyingParty {
 
     /// Asks once whether the person is done (RFC 8628 §3.4).
     pub async fn poll_device(&self, device_code: &SecretString, deadline: Instant) -> Result<DevicePoll, Unavailable> {
-        let form = [("grant_type", GRANT), ("device_code", device_code.expose_secret())];
+        let (verifier, code) = self.apart(device_code);
+        let mut form = vec![("grant_type", GRANT), ("device_code", code)];
+        form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         let refusal = match self.ask(&form, Lane::SignIn, deadline).await? {
             Reply::Tokens(tokens) => {
                 return match self.signed_in(&tokens, Checks::default(), Method::Device, deadline).await {
@@ -76,7 +93,7 @@ impl RelyingParty {
             "access_denied" | "authorization_declined" => Ok(DevicePoll::Ended("denied")),
             "expired_token" => Ok(DevicePoll::Ended("expired")),
             "invalid_grant" | "bad_verification_code" => Ok(DevicePoll::Ended("code_refused")),
-            _ if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(device_code))),
+            _ if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(&SecretString::from(code)))),
             _ => Err(self.unavailable(format!("the token endpoint refuses a device code without saying why: {}", refusal.word()))),
         }
     }
@@ -113,7 +130,8 @@ impl RelyingParty {
         };
         match refusal.error.as_str() {
             "slow_down" => DeviceStartError::Throttled { retry_after: INTERVAL },
-            "unauthorized_client" | "unsupported_grant_type" => {
+            // With 401 it is how Keycloak calls a wrong secret.
+            "unauthorized_client" | "unsupported_grant_type" if answer.status != StatusCode::UNAUTHORIZED => {
                 let detail = refusal.word();
                 tracing::warn!(provider = %self.names.provider, detail, "the issuer has no device login for this client");
                 DeviceStartError::NotOffered
@@ -122,8 +140,28 @@ impl RelyingParty {
         }
     }
 
+    /// RFC 8628 knows no PKCE; Keycloak demands it of a device login too where its client is told to require it.
+    fn verifier(&self) -> Result<Option<String>, Unavailable> {
+        if self.settings.kind() != OidcPreset::Keycloak {
+            return Ok(None);
+        }
+        random().map(Some).ok_or_else(|| self.unavailable("the operating system gives no random numbers"))
+    }
+
+    /// The verifier, where there is one, and the issuer's device code.
+    fn apart<'a>(&self, device_code: &'a SecretString) -> (Option<&'a str>, &'a str) {
+        let text = device_code.expose_secret();
+        let parts = (self.settings.kind() == OidcPreset::Keycloak).then(|| text.split_once(BETWEEN)).flatten();
+        parts.map_or((None, text), |(verifier, code)| (Some(verifier), code))
+    }
+
     /// Whether a URL and the issuer are both of this machine.
     fn is_at_home(&self, url: &Url) -> bool {
         address::is_loopback(url) && Url::parse(self.remote.issuer()).is_ok_and(|issuer| address::is_loopback(&issuer))
     }
+}
+
+/// Both are kept as one, for whoever carries the login need not know that there are two.
+fn with_verifier(verifier: &str, device_code: &SecretString) -> SecretString {
+    SecretString::from(format!("{verifier}{BETWEEN}{}", device_code.expose_secret()))
 }

@@ -4,6 +4,7 @@
 use openidconnect::http::header::{DATE, HeaderMap};
 use tokio::time::Instant;
 
+use super::flow::DeviceStartError;
 use super::relying_party::RelyingParty;
 use super::remote::{Answer, Lane, Metadata, Trouble};
 use super::settings::{ClaimsFrom, ClientAuthentication};
@@ -28,6 +29,11 @@ impl RelyingParty {
         self.probe_keys(&metadata, deadline, &mut steps).await;
         steps.push(self.probe_client(&metadata, deadline).await);
         steps.extend(self.probe_endpoints(&metadata));
+        steps.push(self.probe_device(deadline).await);
+        if !metadata.names_itself() {
+            let found = "the issuer does not name itself when browsers come back (RFC 9207)";
+            steps.push(Step::new("iss parameter", Outcome::Note, found));
+        }
         steps
     }
 
@@ -147,16 +153,29 @@ impl RelyingParty {
             let step = Step::new("userinfo", Outcome::Wrong, "`groups.sources` names userinfo, and the issuer has no such endpoint");
             steps.push(step.advice("read groups from the id_token"));
         }
-        steps.push(match (self.settings.device_grant.enabled, metadata.device_authorization()) {
-            (true, None) => Step::new("device login", Outcome::Note, "the issuer offers none"),
-            (true, Some(_)) => Step::good("device login", "offered"),
-            (false, _) => Step::new("device login", Outcome::Note, "switched off here"),
-        });
-        if !metadata.names_itself() {
-            let found = "the issuer does not name itself when browsers come back (RFC 9207)";
-            steps.push(Step::new("iss parameter", Outcome::Note, found));
-        }
         steps
+    }
+
+    /// Begins one that nobody goes on with: metadata offers it to every client, and not every client may.
+    async fn probe_device(&self, deadline: Instant) -> Step {
+        const STEP: &str = "device login";
+        if !self.settings.device_grant.enabled {
+            return Step::new(STEP, Outcome::Note, "switched off here");
+        }
+        let began = Instant::now();
+        let step = match self.start_device(deadline).await {
+            Ok(device) => Step::good(STEP, format!("people go to {}", printable(device.verification_uri.as_str()))),
+            Err(DeviceStartError::NotOffered) => {
+                let step = Step::new(STEP, Outcome::Note, "the issuer offers none to this client");
+                step.advice("allow the device grant for this client at the issuer, or write device_grant: {enabled: false}")
+            }
+            Err(DeviceStartError::Throttled { .. }) => Step::new(STEP, Outcome::Note, "the issuer wants fewer of them"),
+            Err(DeviceStartError::Unavailable(error)) => {
+                let step = Step::new(STEP, Outcome::Warning, format!("none begins: {}", error.reason));
+                step.advice("see the client's settings at the issuer, or write device_grant: {enabled: false}")
+            }
+        };
+        step.took(began.elapsed())
     }
 }
 
@@ -171,7 +190,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::fake::{FakeIssuer, KEYS, Reply as Scripted, TOKEN};
+    use super::super::fake::{DEVICE, FakeIssuer, KEYS, Reply as Scripted, TOKEN};
     use super::*;
     use crate::authn::provider::Names;
     use crate::clock::{Clock, Timestamp};
@@ -190,13 +209,19 @@ mod tests {
     async fn an_issuer_is_looked_at_step_by_step() {
         let issuer = FakeIssuer::start().await;
         issuer.always(TOKEN, Scripted::json(400, &json!({"error": "invalid_grant"})));
+        let device =
+            json!({"device_code": "dc", "user_code": "AB", "verification_uri": "https://sso.corp.example/device", "expires_in": 60});
+        issuer.always(DEVICE, Scripted::json(200, &device));
         let now = Clock::system().now();
         let good = format!("good discovery: {}", issuer.issuer());
         let client = "good client: the issuer takes the client id and its secret";
         let steps = probed(&issuer, "", now).await;
         assert!(steps[1].starts_with("good clock: "), "{steps:?}");
         let rest: Vec<&str> = steps.iter().map(String::as_str).filter(|step| !step.contains(" clock: ")).collect();
-        assert_eq!(rest, [good.as_str(), "good keys: 1 usable, for ES256", client, "good device login: offered"]);
+        assert_eq!(
+            rest,
+            [good.as_str(), "good keys: 1 usable, for ES256", client, "good device login: people go to https://sso.corp.example/device"]
+        );
         assert_eq!(issuer.asked(TOKEN)[0].form["grant_type"], "refresh_token");
         assert!(issuer.asked(TOKEN)[0].authorization.is_some());
         let steps = probed(&issuer, "", now.plus(90)).await;
@@ -217,11 +242,13 @@ mod tests {
             "wrong client: the issuer refuses the client: invalid_client (HTTP 401)",
             "warning client authentication: the issuer does not list `client_secret_basic`, but private_key_jwt",
             "wrong userinfo: `groups.sources` names userinfo, and the issuer has no such endpoint",
-            "note device login: the issuer offers none",
+            "note device login: the issuer offers none to this client",
             "note iss parameter: the issuer does not name itself when browsers come back (RFC 9207)",
         ] {
             assert!(steps.iter().any(|step| step == expected), "{expected}\n{steps:#?}");
         }
+        let refused = probed(&FakeIssuer::start().await, "", now).await;
+        assert!(refused.iter().any(|step| step.starts_with("warning device login: none begins: ")), "{refused:#?}");
         issuer.always(KEYS, Scripted::json(200, &json!({"keys": [{"kty": "oct", "k": "AAAA"}]})));
         let steps = probed(&issuer, "", now).await;
         assert!(steps.iter().any(|step| step == "wrong keys: 0 usable, 1 of no use here; none for ES256, RS256"), "{steps:#?}");

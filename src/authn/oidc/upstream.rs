@@ -81,7 +81,15 @@ impl Upstream {
     }
 
     fn feels(&self, health: Health) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+        let is_down = |health: &Health| matches!(health, Health::Down(_));
+        let mut former = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let fell = is_down(&health) && !is_down(&former);
+        *former = health;
+        drop(former);
+        if fell {
+            // Looked at in the background until it answers: while it counts as down, nobody may be sent here to ask.
+            self.metadata.make_due();
+        }
     }
 
     /// Asks an endpoint.

@@ -177,6 +177,7 @@ async fn every_example_passes_the_check() {
     let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
     write(folder.path(), "ca.pem", &authority.cert.pem());
     write(folder.path(), "ldap-password", "example\n");
+    write(folder.path(), "oidc-secret", "example\n");
     fs::copy(shipped.join("users.yaml"), folder.path().join("users.yaml")).unwrap();
     let mut files = vec![shipped.join("narrows.yaml")];
     files.extend(fs::read_dir(shipped.join("examples")).unwrap().map(|entry| entry.unwrap().path()));

@@ -65,8 +65,7 @@ pub trait OpenidProvider {
 impl OpenidProvider for Glewlwyd {
     /// It refuses both by an empty 403.
     const TELLS_SECOND_FACTOR: bool = false;
-    /// An empty 400 is its answer to both.
-    const TELLS_END: bool = false;
+    const TELLS_END: bool = true;
 
     fn issuer(&self) -> String {
         self.issuer()

@@ -1,8 +1,6 @@
 //! The journeys at Keycloak and Dex, which only `make interop` brings. Both take their time to start, so one house serves all journeys, one
 //! after the other.
 
-use std::time::Duration;
-
 use super::house::{Beside, House, OpenidProvider, PASSWORDS};
 use super::{helper, in_band, journeys, second_factor};
 use crate::dex::Dex;
@@ -10,12 +8,12 @@ use crate::keycloak::Keycloak;
 use crate::labs::accounts::Person;
 use crate::labs::bridge::Site;
 use crate::labs::oidc::{BOB, MFA};
-use crate::labs::wait;
 use crate::slapd::{Options, Slapd};
 
 impl OpenidProvider for Keycloak {
     /// It says of both that the credentials are invalid.
     const TELLS_SECOND_FACTOR: bool = false;
+    const TELLS_END: bool = true;
     fn issuer(&self) -> String {
         self.issuer()
     }
@@ -92,6 +90,8 @@ impl DexOverSlapd {
 
 impl OpenidProvider for DexOverSlapd {
     const TELLS_SECOND_FACTOR: bool = false;
+    /// A refresh for somebody who is gone is an error of its own: nothing is given, and the login waits.
+    const TELLS_END: bool = false;
     fn issuer(&self) -> String {
         self.dex.issuer()
     }
@@ -132,14 +132,7 @@ async fn dex() {
     every_login(&house).await;
     journeys::member_who_left_the_group_pushes_no_more(&house).await;
     house.op.set_groups(&BOB, &["dev"]).await;
-    let client = journeys::logged_in(&house).await;
-    house.push(&client, "dev/removed:1").await.ok();
-    house.op.remove(&BOB).await;
-    // Dex answers a refresh for somebody who is gone with an error of its own: nothing is given, and the login waits.
-    wait::until(Duration::from_secs(30), || async {
-        if house.push(&client, "dev/removed:2").await.success { Err("the push succeeds".to_owned()) } else { Ok(()) }
-    })
-    .await;
+    journeys::removed_person_gets_nothing_more(&house).await;
 }
 
 /// By password, page and code, helper, and through docker itself.

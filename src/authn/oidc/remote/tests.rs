@@ -252,3 +252,21 @@ async fn nobody_fails_while_keys_change_under_load() {
     }
     assert!(issuer.asked(KEYS).len() <= 7, "{}", issuer.asked(KEYS).len());
 }
+
+#[tokio::test]
+async fn an_issuer_that_is_back_is_up_without_anybody_asking() {
+    let issuer = FakeIssuer::start().await;
+    let remote = remote(&issuer);
+    assert!(verify(&remote, &issuer.token("alice", NOW, json!({}))).await.is_ok());
+    let asked = issuer.asked(DISCOVERY).len();
+    issuer.next(TOKEN, Reply::text(503, ""));
+    assert!(send(&remote, TOKEN, Lane::Main).await.is_err());
+    assert!(matches!(remote.health(), Health::Down(_)));
+    remote.tend();
+    while remote.health() != Health::Up {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(issuer.asked(DISCOVERY).len(), asked + 1);
+    remote.tend();
+    assert_eq!(issuer.asked(DISCOVERY).len(), asked + 1);
+}

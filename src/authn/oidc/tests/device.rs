@@ -87,6 +87,8 @@ async fn an_issuer_may_have_none_or_want_fewer() {
         assert!(matches!(start(&scene, refused(error)).await, Err(DeviceStartError::NotOffered)), "{error}");
     }
     assert!(matches!(start(&scene, refused("invalid_client")).await, Err(DeviceStartError::Unavailable(_))));
+    let wrong_secret = Reply::json(401, &json!({"error": "unauthorized_client"}));
+    assert!(matches!(start(&scene, wrong_secret).await, Err(DeviceStartError::Unavailable(_))));
     assert!(matches!(start(&scene, Reply::text(500, "")).await, Err(DeviceStartError::Unavailable(_))));
     let fewer = Reply::text(429, "").header("retry-after", "9");
     let result = start(&scene, fewer).await;
@@ -137,4 +139,26 @@ async fn who_is_done_is_signed_in_as_of_now() {
     let Ok(DevicePoll::SignedIn(signed_in)) = scene.party.poll_device(&secret("dc-1"), soon()).await else { panic!("not signed in") };
     assert_eq!(method_and_time(&signed_in.identity), (Method::Device, NOW, SecondFactor::Used(NOW)));
     assert_eq!((group_names(&signed_in.identity), signed_in.renewal), (vec!["dev"], Some(Renewal::from(b"rt-1".to_vec()))));
+}
+
+/// Keycloak demands it where its client requires it of browsers.
+#[tokio::test]
+async fn keycloak_gets_pkce_and_others_do_not() {
+    let scene = scene("preset: keycloak").await;
+    let device = start(&scene, Reply::json(200, &begun(&[]))).await.unwrap();
+    let asked = scene.issuer.asked(DEVICE).pop().unwrap();
+    assert_eq!(asked.form["code_challenge_method"], "S256");
+    scene.refuses(400, "authorization_pending", "");
+    assert!(matches!(scene.party.poll_device(&device.device_code, soon()).await, Ok(DevicePoll::Pending)));
+    let form = scene.forms().pop().unwrap();
+    assert_eq!(form["device_code"], "dc-1");
+    let challenge = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
+    assert_eq!(asked.form["code_challenge"], data_encoding::BASE64URL_NOPAD.encode(challenge.as_ref()));
+    // One that began before the preset was written.
+    scene.refuses(400, "authorization_pending", "");
+    assert_eq!(poll(&scene).await, "pending");
+    assert!(!scene.forms().pop().unwrap().contains_key("code_verifier"));
+    let other = self::scene("").await;
+    start(&other, Reply::json(200, &begun(&[]))).await.unwrap();
+    assert!(!other.issuer.asked(DEVICE).pop().unwrap().form.contains_key("code_challenge"));
 }
