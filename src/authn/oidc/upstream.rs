@@ -22,6 +22,8 @@ const METADATA_LIFE: Duration = Duration::from_hours(1);
 const KEYS_LIFE: Duration = Duration::from_mins(15);
 /// How much it may say.
 const KEYS_LIVES: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
+/// A set without a key is no set to go by: an issuer may have just begun.
+const EMPTY_LIFE: Duration = Duration::from_secs(5);
 /// Keys that could not be asked for again are used for so long.
 const KEYS_LAST: Duration = Duration::from_hours(24);
 /// How long one fetch may take.
@@ -184,6 +186,7 @@ impl Upstream {
         let keys = KeySet::parse(answer.document()?).map_err(|why| Trouble::new("answer", why))?;
         if keys.is_empty() {
             tracing::warn!(issuer = %self.issuer, "the issuer publishes no key that can be used; nobody can sign in there");
+            return Ok((keys, EMPTY_LIFE));
         }
         Ok((keys, life(&answer.headers)))
     }
