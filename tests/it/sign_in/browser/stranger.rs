@@ -35,7 +35,8 @@ impl Stranger {
 
 /// Sends a form by itself.
 fn post(form: &BTreeMap<String, String>) -> String {
-    let fields: String = form.iter().map(|(name, value)| format!("<input type=hidden name=\"{name}\" value=\"{value}\">")).collect();
+    let fields = form.iter().map(|(name, value)| format!("<input type=hidden name=\"{name}\" value=\"{value}\">"));
+    let fields = fields.collect::<Vec<_>>().concat();
     format!("<form method=post action=\"{}\">{fields}</form><script>document.forms[0].submit()</script>", form["to"])
 }
 
