@@ -1,7 +1,7 @@
 //! People sign in at real OpenID Providers, and what real clients get at a real registry follows their groups there.
 
 mod account;
-mod helper;
+mod credential_helper;
 mod house;
 mod in_band;
 mod journeys;
@@ -35,7 +35,7 @@ macro_rules! every_journey {
                 ended_session_ends_the_login,
                 removed_person_gets_nothing_more,
             ]
-            helper: [
+            credential_helper: [
                 one_sign_in_serves_every_client,
                 revoked_login_says_so_and_a_new_one_works,
                 helpers_login_follows_group_and_session,
@@ -65,7 +65,7 @@ mod openid_provider {
 
     journeys! { OpenidProvider::start;
         journeys: [ended_session_ends_the_login, removed_person_gets_nothing_more]
-        helper: [helpers_login_follows_group_and_session]
+        credential_helper: [helpers_login_follows_group_and_session]
         second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper]
     }
 }
