@@ -226,11 +226,6 @@ impl Authenticator {
         self.asked.iter().find(|asked| &*asked.names.provider == name).map(|asked| &asked.provider)
     }
 
-    /// Whether one of the providers keeps one renewal for each person.
-    pub fn shares_renewals(&self) -> bool {
-        self.asked.iter().any(|asked| asked.provider.shares_renewals())
-    }
-
     /// The issuers that people can sign in at, in the order of the configuration.
     pub fn relying_parties(&self) -> impl Iterator<Item = &RelyingParty> {
         self.asked.iter().filter_map(|asked| match &asked.provider {

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::look::{self, Looked, busy};
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
-use crate::authn::authenticator::{Denied, Freshness, Stale, Verified};
+use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::authn::provider::Provider;
@@ -74,8 +74,10 @@ impl Issuer {
         if let Some(answer) = self.in_band(request, service, (username, password), record).await {
             return answer;
         }
-        match self.verified(username, password, self.circumstances(request), freshness).await {
+        match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
+                look::pass_on(&self.authenticator, &self.identity_tokens, &verified.identity, verified.renewal.as_ref(), self.clock.now())
+                    .await;
                 record.identified(service.policy, &verified.identity, verified.cached);
                 if let Some(stale) = verified.stale {
                     record.stale(stale.asked);
@@ -102,31 +104,6 @@ impl Issuer {
             }
             Err(Denied::Unavailable(error)) => Err(unavailable(&error, record)),
         }
-    }
-
-    async fn verified(
-        &self,
-        username: &str,
-        password: &SecretString,
-        circumstances: Circumstances,
-        freshness: Freshness,
-    ) -> Result<Verified, Denied> {
-        if freshness == Freshness::CacheAllowed || !self.authenticator.shares_renewals() {
-            return self.authenticator.verify(username, password, &circumstances, freshness).await;
-        }
-        // A client that leaves must not take along what the other logins of the person need.
-        let (authenticator, tokens, clock) = (Arc::clone(&self.authenticator), Arc::clone(&self.identity_tokens), self.clock.clone());
-        let (username, password) = (username.to_owned(), password.clone());
-        let asking = tokio::spawn(async move {
-            let verified = authenticator.verify(&username, &password, &circumstances, freshness).await?;
-            look::pass_on(&authenticator, &tokens, &verified.identity, verified.renewal.as_ref(), clock.now()).await;
-            Ok(verified)
-        });
-        asking.await.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "a login ended without an answer");
-            let reason = "the login ended without an answer".to_owned();
-            Err(Denied::Unavailable(Unavailable { provider: String::new(), reason, retry_after: RETRY_AFTER }))
-        })
     }
 
     /// What somebody is told whose password does not do.

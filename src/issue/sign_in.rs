@@ -175,7 +175,7 @@ impl Issuer {
     pub async fn finish_sign_in(&self, caller: &Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
         let (provider, former) = (returned.provider.clone(), returned.former.clone());
         let mut word = "";
-        let result = self.taken_back(caller, returned, &mut word).await;
+        let result = Box::pin(self.taken_back(caller, returned, &mut word)).await;
         let (outcome, identity) = match &result {
             Ok((_, identity)) => (Outcome::Empty, Some(identity)),
             Err(SignInRefusal::Unavailable { .. }) => (Outcome::Unavailable, None),
@@ -222,7 +222,7 @@ impl Issuer {
             }
             SignInError::Unavailable(error) => unavailable(&error, caller),
         })?;
-        Box::pin(look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now())).await;
+        look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
         let identity = Identity { method: Method::SignIn, ..identity };
         if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
             *word = rejection.as_str();

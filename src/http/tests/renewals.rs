@@ -327,8 +327,8 @@ async fn the_looks_of_one_person_go_one_after_the_other() {
     }
     scene.clock.advance(RECHECK);
     let mut tasks = tokio::task::JoinSet::new();
-    for token in tokens.iter().chain(&tokens).cloned() {
-        let scene = Arc::clone(&scene);
+    for token in tokens.iter().chain(&tokens) {
+        let (scene, token) = (Arc::clone(&scene), token.clone());
         tasks.spawn(async move { scene.pull("reg", &token).await });
     }
     assert_eq!(tasks.join_all().await, [200; 10]);

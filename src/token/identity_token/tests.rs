@@ -1,5 +1,7 @@
 //! Identity tokens on a real database, with a clock that the tests move.
 
+mod shared;
+
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
