@@ -116,8 +116,8 @@ impl Refusal {
     /// Of the token endpoint to a refresh token.
     pub(super) fn of_renewal(&self, preset: OidcPreset) -> OfRenewal {
         match self.error.as_str() {
-            // Glewlwyd says by 400 alone that it does not know a refresh token.
-            "" if preset == OidcPreset::Generic && self.status == 400 => OfRenewal::Ended,
+            // Glewlwyd says by 400 alone that a refresh token is over, and that the client's secret is wrong: a new secret must not
+            // end everybody's login.
             "invalid_request" if preset == OidcPreset::Dex && self.status == 400 && self.is_told_of_end() => OfRenewal::Ended,
             // Whoever can type a name can lock it, and must not end what somebody else has begun.
             "invalid_grant" if self.codes.contains(&50053) => OfRenewal::Unknown,
@@ -248,7 +248,7 @@ mod tests {
             (Generic, 401, "invalid_client", "", Misconfigured),
             (Generic, 400, "unauthorized_client", "", Misconfigured),
             (Generic, 400, "server_error", "", Unknown),
-            (Generic, 400, "", "", Ended),
+            (Generic, 400, "", "", Unknown),
             (Generic, 401, "", "", Unknown),
             (Generic, 403, "", "", Unknown),
             (Keycloak, 400, "", "", Unknown),

@@ -65,7 +65,8 @@ pub trait OpenidProvider {
 impl OpenidProvider for Glewlwyd {
     /// It refuses both by an empty 403.
     const TELLS_SECOND_FACTOR: bool = false;
-    const TELLS_END: bool = true;
+    /// An empty 400 is its answer to both.
+    const TELLS_END: bool = false;
 
     fn issuer(&self) -> String {
         self.issuer()
