@@ -72,19 +72,25 @@ impl Lease {
     }
 
     async fn end(&mut self) {
-        let Some(row) = self.row.take() else { return };
-        if let Err(error) = self.store.take_pending(KIND, &self.key, &row).await {
-            tracing::warn!(error = %error, "the turn of a look at a login could not be ended; it ends by itself");
+        if let Some(row) = self.row.take() {
+            end(&self.store, &self.key, &row).await;
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Whoever was late, or left.
+        // Whoever was late, or left. Where the runtime ends too, the row ends by itself: what is spawned then is dropped at once,
+        // and must hold no lease.
         let (Some(row), Ok(runtime)) = (self.row.take(), tokio::runtime::Handle::try_current()) else { return };
-        let mut lease = Self { store: self.store.clone(), key: self.key.clone(), row: Some(row) };
-        runtime.spawn(async move { lease.end().await });
+        let (store, key) = (self.store.clone(), self.key.clone());
+        runtime.spawn(async move { end(&store, &key, &row).await });
+    }
+}
+
+async fn end(store: &Store, key: &SecretString, row: &Pending) {
+    if let Err(error) = store.take_pending(KIND, key, row).await {
+        tracing::warn!(error = %error, "the turn of a look at a login could not be ended; it ends by itself");
     }
 }
 
