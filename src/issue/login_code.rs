@@ -176,14 +176,12 @@ impl Issuer {
         let Some(token) = self.mint(identity, service.name(), proof.renewal, birth).await? else {
             return Err(self.used_up("provider_changed", record));
         };
-        let looked = self.by_identity_token(request, service, &token, record).await;
+        let looked = Box::pin(self.by_identity_token(request, service, &token, record)).await;
         let Err(refusal) = looked else { return looked };
         // Nobody has it.
         self.revoke(&token).await?;
-        Err(match refusal {
-            Refusal::LoginEnded => self.told("the sign-in has ended at the issuer: sign in again at"),
-            refusal => refusal,
-        })
+        let ended = refusal == Refusal::LoginEnded;
+        Err(if ended { self.told("the sign-in has ended at the issuer: sign in again at") } else { refusal })
     }
 
     fn is_named(&self, identity: &Identity, typed: &str) -> bool {

@@ -5,7 +5,6 @@
 //! refresh token of the one before.
 
 mod answers;
-mod logins;
 
 use std::env;
 use std::fs;

@@ -2,7 +2,7 @@
 
 mod account;
 mod browser;
-mod helper;
+mod credential_helper;
 mod house;
 mod in_band;
 mod interop;
@@ -37,7 +37,7 @@ macro_rules! every_journey {
                 ended_session_ends_the_login,
                 removed_person_gets_nothing_more,
             ]
-            helper: [
+            credential_helper: [
                 one_sign_in_serves_every_client,
                 revoked_login_says_so_and_a_new_one_works,
                 helpers_login_follows_group_and_session,
@@ -67,7 +67,7 @@ mod openid_provider {
 
     journeys! { OpenidProvider::start;
         journeys: [ended_session_ends_the_login, removed_person_gets_nothing_more]
-        helper: [helpers_login_follows_group_and_session]
+        credential_helper: [helpers_login_follows_group_and_session]
         second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper]
     }
 }

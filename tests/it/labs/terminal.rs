@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::process::Ran;
 use super::wait;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The terminal, with a program that runs at it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! after the other.
 
 use super::house::{Beside, House, OpenidProvider, PASSWORDS};
-use super::{helper, in_band, journeys, second_factor};
+use super::{credential_helper, in_band, journeys, second_factor};
 use crate::dex::Dex;
 use crate::keycloak::Keycloak;
 use crate::labs::accounts::Person;
@@ -140,6 +140,6 @@ async fn every_login<O: OpenidProvider>(house: &House<O>) {
     journeys::password_pushes_where_a_group_allows_it(house).await;
     journeys::page_and_code_end_in_a_push(house).await;
     journeys::code_is_good_for_one_login_of_its_owner_with_docker(house).await;
-    helper::one_sign_in_serves_every_client(house).await;
+    credential_helper::one_sign_in_serves_every_client(house).await;
     in_band::docker_carries_a_device_login(house).await;
 }

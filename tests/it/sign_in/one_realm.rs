@@ -19,7 +19,7 @@ const SCOPES: [&str; 3] = ["repository:dev/app:pull,push", "repository:ops/app:p
 async fn directory_and_issuer_vouch_for_one_person() {
     let site = Site::new();
     let Some(accounts) = Accounts::slapd(&site, std::slice::from_ref(&CAROL)).await else { return };
-    let Accounts::Slapd(slapd) = &accounts else { unreachable!("they are in a directory") };
+    let Accounts::Slapd(slapd) = &accounts else { panic!("they are in a directory") };
     let op = Glewlwyd::over_slapd(slapd, std::slice::from_ref(&CAROL)).await;
     let directory = accounts.providers();
     let beside = Beside {

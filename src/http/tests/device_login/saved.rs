@@ -21,10 +21,7 @@ async fn a_renewal_is_used_once_and_the_next_one_is_kept() {
     scene.clock.advance(300);
     scene.says("invalid_grant");
     let ended = scene.pull(&token).await;
-    assert_eq!(
-        (ended.status, ended.message()),
-        (401, "the saved login has ended: run docker login again, or docker-credential-narrows login where that is set up")
-    );
+    assert_eq!((ended.status, ended.message().starts_with("the saved login has ended: ")), (401, true));
     assert_eq!(scene.audit().pop().unwrap()["reason"], "session_ended");
     assert_eq!(scene.pull(&token).await.status, 401);
     assert_eq!(scene.refreshed().len(), 4, "an ended one is not asked about");
