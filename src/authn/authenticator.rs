@@ -14,7 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::attempt::{Asker, Attempt, Throttled, Tried, seconds};
 pub use super::cache::Freshness;
-use super::cache::{Answer, CredentialCache, Found, LookUp, Memory, Refused};
+use super::cache::{Answer, CredentialCache, Found, Handout, LookUp, Memory, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
 use super::oidc::RelyingParty;
@@ -150,8 +150,8 @@ impl Authenticator {
             Ok(found) => found,
             Err(error) => return self.recalled(&look_up.digest, &asker.name, error, guess, circumstances.source),
         };
-        let (identity, renewal) = match found.answer {
-            Answer::Verified(identity, renewal) => (identity, renewal),
+        let identity = match found.answer {
+            Answer::Verified(identity, _) => identity,
             Answer::Refused(Refused { provider, rejection, .. }) => {
                 if rejection.is_none_or(Rejection::is_about_the_password) {
                     guess.was_wrong();
@@ -170,7 +170,7 @@ impl Authenticator {
         // The look-up may have been somebody else's, or an earlier one: what depends on this request is judged now.
         self.admits(&identity, circumstances.source)
             .map_err(|rejection| refused(Some(Arc::clone(&identity.provider)), rejection, found.cached))?;
-        Ok(Verified { identity, renewal, cached: found.cached, stale: None })
+        Ok(Verified { identity, renewal: found.renewal, cached: found.cached, stale: None })
     }
 
     /// Whether somebody who was verified earlier, by a password or an identity token, may be served from this address.
@@ -285,7 +285,9 @@ fn ask(
             let verdict = asked.provider.verify(&username, &password, &circumstances, freshness, &attempt).await?;
             notes.take(asked, &password, &verdict, &attempt, began);
             match verdict {
-                Verdict::Authenticated(identity, renewal) => return Ok(Answer::Verified(Arc::new(identity), renewal)),
+                Verdict::Authenticated(identity, renewal) => {
+                    return Ok(Answer::Verified(Arc::new(identity), handout(&asked.provider, renewal, freshness)));
+                }
                 Verdict::Rejected(rejection) => {
                     let refused =
                         Refused { provider: Some(Arc::clone(&asked.names.provider)), rejection: Some(rejection), tried: attempt.tried() };
@@ -321,6 +323,15 @@ fn ask(
             Some(directory) => spent(&asker, directory, &password, circumstances.deadline, unknown).await,
             None => Ok(Answer::Refused(unknown)),
         }
+    }
+}
+
+/// Who of those who wait may keep the renewal.
+fn handout(provider: &Provider, renewal: Option<Renewal>, freshness: Freshness) -> Handout {
+    match renewal {
+        Some(renewal) if !provider.shares_renewals() => Handout::once(renewal),
+        None if provider.rechecks_by_renewal() && freshness == Freshness::CacheAllowed => Handout::NotAskedFor,
+        renewal => Handout::ForAll(renewal),
     }
 }
 

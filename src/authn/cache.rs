@@ -2,6 +2,7 @@
 
 mod flight;
 mod groups;
+mod handout;
 mod memory;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ use super::verdict::{Rejection, Renewal, Unavailable};
 use crate::metrics;
 use flight::Flights;
 pub(super) use groups::KeptGroups;
+pub(super) use handout::Handout;
 pub(super) use memory::{Memory, Moment, Proved};
 
 /// A name and a password on their way to certain providers, as an HMAC under a key that dies with the process: a copy
@@ -57,7 +59,7 @@ pub enum Freshness {
 /// What a look-up came to.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    Verified(Arc<Identity>, Option<Renewal>),
+    Verified(Arc<Identity>, Handout),
     Refused(Refused),
     /// The account's share of binds is used up. Never remembered.
     Throttled {
@@ -133,6 +135,14 @@ impl Refused {
 pub(super) struct Found {
     pub(super) answer: Answer,
     pub(super) cached: bool,
+    /// What this request alone may keep of it; nothing where a remembered success would do.
+    pub(super) renewal: Option<Renewal>,
+}
+
+impl Found {
+    fn new(answer: Answer, cached: bool) -> Self {
+        Self { answer, cached, renewal: None }
+    }
 }
 
 /// The verified and the rejected, each with a capacity of its own, and the look-ups under way.
@@ -192,7 +202,8 @@ impl CredentialCache {
         }
         loop {
             // Also who wants an answer of this moment joins: the provider had not answered when the request came, so the
-            // answer is no older than the request. A hundred equal requests stay one bind, whatever they are for.
+            // answer is no older than the request. A hundred equal requests stay one bind, whatever they are for; only of those
+            // who keep a renewal each one asks until it has one that nobody else has.
             let (flight, joined) = self.flights.join_or_start(digest, || {
                 let moving = looking.take().map(&moved);
                 Arc::clone(self).ask(digest.clone(), *freshness, ask(), moving)
@@ -200,15 +211,19 @@ impl CredentialCache {
             if joined {
                 metrics::cache_lookup("verified", "shared");
             }
-            let found = match timeout_at(*deadline, flight).await {
+            let mut found = match timeout_at(*deadline, flight).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_)) => unanswered("the look-up ended without an answer"),
                 Err(_) => unanswered("no answer before the request's deadline"),
             };
-            let remembered_success = matches!(&found, Ok(Found { answer: Answer::Verified(..), cached: true }));
-            if !(remembered_success && *freshness == Freshness::AskNow) {
-                return found;
+            if let (Freshness::AskNow, Ok(Found { answer: Answer::Verified(_, handout), cached, renewal })) = (freshness, &mut found) {
+                let Ok(taken) = handout.take() else { continue };
+                if *cached {
+                    continue;
+                }
+                *renewal = taken;
             }
+            return found;
         }
     }
 
@@ -233,7 +248,7 @@ impl CredentialCache {
         }
         let answer = asking.await?;
         self.keep(digest, &answer).await;
-        Ok(Found { answer, cached: false })
+        Ok(Found::new(answer, false))
     }
 
     /// The account of a remembered refusal, where it is time to look at its marker.
@@ -270,10 +285,10 @@ impl CredentialCache {
         if let (Freshness::CacheAllowed, Some(verified)) = (freshness, &self.verified)
             && let Some(identity) = verified.get(digest).await
         {
-            return Some(Found { answer: Answer::Verified(identity, None), cached: true });
+            return Some(Found::new(Answer::Verified(identity, Handout::ForAll(None)), true));
         }
         let remembered = self.rejected.as_ref()?.get(digest).await.filter(|remembered| !remembered.is_over(self.rejected_for))?;
-        Some(Found { answer: Answer::Refused(remembered.refused), cached: true })
+        Some(Found::new(Answer::Refused(remembered.refused), true))
     }
 
     /// The newest answer takes the place of an older one, whichever it was.

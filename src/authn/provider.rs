@@ -34,7 +34,7 @@ impl Provider {
 
     /// Whether this name and password are right, whoever asks from wherever. The answer may be shared and remembered;
     /// what depends on the single request is [`Provider::admits`]. The password is asked about now in any case; `freshness` says
-    /// whether groups of a moment ago will do.
+    /// whether groups of a moment ago will do, and whether a renewal is wanted.
     pub(super) async fn verify(
         &self,
         username: &str,
@@ -46,7 +46,7 @@ impl Provider {
         match self {
             Self::File(users) => users.verify(username, password, circumstances, attempt).await,
             Self::Ldap(directory) => directory.verify(username, password, circumstances, freshness, attempt).await,
-            Self::Oidc(party) => party.verify(username, password, circumstances, attempt).await,
+            Self::Oidc(party) => party.verify(username, password, circumstances, freshness, attempt).await,
         }
     }
 
@@ -112,6 +112,14 @@ impl Provider {
         match self {
             Self::File(_) | Self::Ldap(_) => false,
             Self::Oidc(_) => true,
+        }
+    }
+
+    /// Whether it keeps one renewal for each person: every sign-in ends the one before, so all logins of a person use the newest.
+    pub fn shares_renewals(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Ldap(_) => false,
+            Self::Oidc(party) => party.shares_renewals(),
         }
     }
 

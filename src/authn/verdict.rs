@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::attempt::Throttled;
 use super::identity::Identity;
@@ -27,7 +28,13 @@ impl Circumstances {
 /// Bytes that a provider wants back at the next re-check (an issuer's refresh token): opaque to everybody else, and sealed
 /// wherever they are kept.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Renewal(pub Vec<u8>);
+pub struct Renewal(pub Zeroizing<Vec<u8>>);
+
+impl From<Vec<u8>> for Renewal {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
 
 impl std::fmt::Debug for Renewal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,6 +112,9 @@ impl Rejection {
         }
     }
 }
+
+/// The word of an issuer that does not know a renewal any more.
+pub const SESSION_ENDED: &str = "session_ended";
 
 /// How somebody who was verified earlier stands now, found without the password.
 #[derive(Clone, Debug)]

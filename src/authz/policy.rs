@@ -113,7 +113,11 @@ impl Policy {
 
     /// The `sub` of its tokens: the canonical name, outside the rules' realm with the realm in front.
     pub fn subject(&self, identity: &Identity) -> String {
-        if self.is_home(identity) { identity.username.clone() } else { format!("{}/{}", identity.realm, identity.username) }
+        if self.is_home(identity) && !identity.username.contains('/') {
+            identity.username.clone()
+        } else {
+            format!("{}/{}", identity.realm, identity.username)
+        }
     }
 
     /// The rules that allow this to somebody, whatever denies say. A capture may stand for anything that is not reserved.

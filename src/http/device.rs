@@ -3,7 +3,8 @@
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::ORIGIN;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -17,6 +18,9 @@ use super::form;
 use super::token;
 use super::visit::Visit;
 use crate::issue::{DeviceLogin, DevicePollRequest, DeviceStartRequest, DeviceStarted};
+
+/// Browsers alone send it.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A login that began.
 #[derive(Serialize)]
@@ -57,6 +61,10 @@ pub(super) async fn poll<B: Bridge>(State(edge): State<Edge<B>>, Extension(visit
 }
 
 async fn begin<B: Bridge>(edge: &Edge<B>, visit: &Visit, request: Request) -> Result<DeviceStarted, Failure> {
+    // Any page can have its visitors send a form from within their network, and take the places of its people.
+    if [ORIGIN, FETCH_SITE].iter().any(|name| request.headers().contains_key(name)) {
+        return Err(Invalid::Browser.into());
+    }
     let form = form::read(request, &edge.limits).await?;
     let request = DeviceStartRequest {
         service: token::service(&form)?,

@@ -45,6 +45,8 @@ pub(super) enum Invalid {
     HeadersTooLarge,
     #[error("the request names more than one host")]
     DoubledHost,
+    #[error("this is for programs: with a browser open /login")]
+    Browser,
     #[error("the body is in another transfer coding than chunked")]
     TransferCoding,
 }
@@ -66,6 +68,7 @@ impl Invalid {
             Self::UriTooLong => "uri_too_long",
             Self::HeadersTooLarge => "headers_too_large",
             Self::DoubledHost => "doubled_host",
+            Self::Browser => "from_a_browser",
             Self::TransferCoding => "transfer_coding",
         }
     }
@@ -81,6 +84,7 @@ impl Invalid {
             | Self::DoubledHost
             | Self::TransferCoding
             | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Browser => StatusCode::FORBIDDEN,
             Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,6 +108,7 @@ impl Invalid {
             | Self::UriTooLong
             | Self::HeadersTooLarge
             | Self::DoubledHost
+            | Self::Browser
             | Self::TransferCoding => Body::new("BAD_REQUEST", "invalid_request", &self),
         };
         body.response(self.status(), HeaderMap::new())

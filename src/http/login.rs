@@ -39,7 +39,7 @@ pub(super) async fn get<B: Bridge>(
 ) -> Response {
     let Some(site) = Site::of(&*edge.bridge) else { return failure::not_offered() };
     let (service, provider) = match hints(&uri) {
-        Ok(hints) => hints,
+        Ok((service, provider)) => (site.known(service), provider),
         Err(invalid) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
     let Reading::Found(session) = cookie::read(&headers, Kind::SignIn) else {

@@ -14,6 +14,7 @@ mod methods;
 mod negative;
 mod paths;
 mod random;
+mod renewals;
 mod sign_in;
 mod wire;
 

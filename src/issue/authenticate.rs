@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout_at;
 
+use super::lease::Turn;
+use super::look::{self, Looked, busy};
 use super::record::Record;
 use super::{GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::authn::authenticator::{Denied, Freshness, Stale};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::{Identity, Method, Principal};
+use crate::authn::provider::Provider;
 use crate::authn::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable};
-use crate::token::identity_token::{Born, IdentityTokens, PresentError, Presented};
+use crate::token::identity_token::{Born, PresentError, Presented};
 
-/// A look at a login takes about so long.
-const BUSY: Duration = Duration::from_secs(1);
 /// An answer with a new renewal is awaited for so long beyond the deadline of the request.
-const LATE: Duration = Duration::from_secs(30);
+const LATE: Duration = Duration::from_secs(10);
+/// Beyond that nobody is waited for who had the turn of a look and ended.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// Who asks, and how that was proven.
 pub(super) struct Proof {
@@ -40,48 +42,6 @@ impl Proof {
     /// Of somebody who proved nothing that a token could be made of.
     pub(super) fn of(principal: Principal) -> Self {
         Self { principal, fresh: false, born: Born::Password, renewal: None, presented: None, stale: None }
-    }
-}
-
-/// What a look at a login came to.
-struct Looked {
-    standing: Result<Standing, Unavailable>,
-    renewal: Option<Renewal>,
-    /// Whether another process stored another renewal since.
-    overtaken: bool,
-}
-
-impl Looked {
-    /// One that used up no renewal.
-    fn of(standing: Result<Standing, Unavailable>) -> Self {
-        Self { standing, renewal: None, overtaken: false }
-    }
-
-    /// One that did: whatever the answer is, what the provider wants back next time is stored before anybody acts on it.
-    async fn kept(
-        tokens: &IdentityTokens,
-        presented: &Presented,
-        standing: Result<Standing, Unavailable>,
-        renewal: Option<Renewal>,
-    ) -> Self {
-        let unstored = |error: &dyn std::fmt::Display| {
-            tracing::error!(error = %error, token.id = %presented.id, "what the issuer wants back for identity token {} could not be stored", presented.id);
-            Unavailable {
-                provider: presented.identity.provider.to_string(),
-                reason: "what the issuer wants back could not be stored".to_owned(),
-                retry_after: RETRY_AFTER,
-            }
-        };
-        let overtaken = match tokens.was_renewed(presented).await {
-            Ok(overtaken) => overtaken,
-            Err(error) => return Self::of(Err(unstored(&error))),
-        };
-        if let Some(renewal) = &renewal
-            && let Err(PresentError::Unavailable(error)) = tokens.keep_renewal(presented, renewal).await
-        {
-            return Self::of(Err(unstored(&error)));
-        }
-        Self { standing, renewal, overtaken }
     }
 }
 
@@ -118,6 +78,8 @@ impl Issuer {
         }
         match self.authenticator.verify(username, password, &self.circumstances(request), freshness).await {
             Ok(verified) => {
+                look::pass_on(&self.authenticator, &self.identity_tokens, &verified.identity, verified.renewal.as_ref(), self.clock.now())
+                    .await;
                 record.identified(service.policy, &verified.identity, verified.cached);
                 if let Some(stale) = verified.stale {
                     record.stale(stale.asked);
@@ -157,7 +119,7 @@ impl Issuer {
         }
     }
 
-    async fn by_identity_token(
+    pub(super) async fn by_identity_token(
         &self,
         request: &TokenRequest,
         service: Service<'_>,
@@ -167,9 +129,18 @@ impl Issuer {
         let mut presented = self.present(token, service, record).await?;
         let mut turn = None;
         if presented.needs_recheck {
-            turn = self.rechecks.take(&presented.id, self.circumstances(request).deadline).await;
-            // Whoever had the turn before may have looked already.
+            let deadline = self.circumstances(request).deadline;
+            let name = self.turn_of(&presented);
+            turn = self.rechecks.take(&name, deadline).await.map(Turn::here);
+            // Whoever had the turn before may have looked already, here or in another process.
             presented = self.present(token, service, record).await?;
+            if presented.needs_recheck && presented.renewal.is_some() {
+                turn = match turn {
+                    Some(turn) => turn.everywhere(&self.store, &self.clock, &name, self.request_deadline + LATE + SLACK, deadline).await,
+                    None => None,
+                };
+                presented = self.present(token, service, record).await?;
+            }
         }
         let (identity, stale) = self.standing(request, &presented, turn, record).await?;
         let identity = Identity { method: Method::IdentityToken, ..identity };
@@ -185,6 +156,16 @@ impl Issuer {
         }
         let principal = Principal::Identified(Arc::new(identity));
         Ok(Proof { presented: Some(token.clone()), stale, ..Proof::of(principal) })
+    }
+
+    /// Whose turn a look is: one of the login, or of the person where all of their logins live by one renewal.
+    fn turn_of(&self, presented: &Presented) -> String {
+        let Identity { provider, id, .. } = &presented.identity;
+        if self.shares_renewals(provider) { format!("{provider}\n{id}") } else { presented.id.clone() }
+    }
+
+    fn shares_renewals(&self, provider: &str) -> bool {
+        self.authenticator.provider(provider).is_some_and(Provider::shares_renewals)
     }
 
     async fn present(&self, token: &SecretString, service: Service<'_>, record: &mut Record) -> Result<Presented, Refusal> {
@@ -203,18 +184,27 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         presented: &Presented,
-        turn: Option<OwnedMutexGuard<()>>,
+        turn: Option<Turn>,
         record: &mut Record,
     ) -> Result<(Identity, Option<Stale>), Refusal> {
         let current = self.authenticator.fingerprint(&presented.identity.provider);
         // The turn is held until what was seen is stored.
-        let (looked, _turn) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
+        let (looked, turn) = if current.as_deref() != Some(presented.fingerprint.as_str()) {
             (Looked::of(Ok(Standing::Ended("provider_changed"))), turn)
         } else if presented.needs_recheck {
             self.look(presented, self.circumstances(request), turn).await
         } else {
             return Ok((presented.identity.clone(), None));
         };
+        let standing = self.stood(presented, looked, record).await;
+        if let Some(turn) = turn {
+            turn.release().await;
+        }
+        standing
+    }
+
+    /// What a look comes to, stored.
+    async fn stood(&self, presented: &Presented, looked: Looked, record: &mut Record) -> Result<(Identity, Option<Stale>), Refusal> {
         match looked.standing {
             // How the login was proven stays what it was then.
             Ok(Standing::Good(identity)) => match self.identity_tokens.confirm(presented, &identity, looked.renewal).await {
@@ -237,12 +227,7 @@ impl Issuer {
 
     /// Asks the provider. An issuer that was shown a renewal may know only the next one from then on, and end everything when the
     /// old one comes again: so one alone shows it, and the answer is awaited and stored even when it is too late for the request.
-    async fn look(
-        &self,
-        presented: &Presented,
-        circumstances: Circumstances,
-        turn: Option<OwnedMutexGuard<()>>,
-    ) -> (Looked, Option<OwnedMutexGuard<()>>) {
+    async fn look(&self, presented: &Presented, circumstances: Circumstances, turn: Option<Turn>) -> (Looked, Option<Turn>) {
         let Some(renewal) = presented.renewal.clone() else {
             let (standing, _) = self.authenticator.recheck(&presented.identity, &presented.fingerprint, None, &circumstances).await;
             return (Looked::of(standing), turn);
@@ -250,9 +235,14 @@ impl Issuer {
         let Some(turn) = turn else { return (Looked::of(Err(busy(presented))), None) };
         let patient = Circumstances { deadline: circumstances.deadline + LATE, ..circumstances };
         let (authenticator, tokens, asked) = (Arc::clone(&self.authenticator), Arc::clone(&self.identity_tokens), presented.clone());
+        let shared = self.shares_renewals(&asked.identity.provider);
         let looking = tokio::spawn(async move {
-            let (standing, renewal) = authenticator.recheck(&asked.identity, &asked.fingerprint, Some(renewal), &patient).await;
-            (Looked::kept(&tokens, &asked, standing, renewal).await, turn)
+            let looked = if shared {
+                look::by_any(&authenticator, &tokens, &asked, &patient).await
+            } else {
+                look::by_own(&authenticator, &tokens, &asked, renewal, &patient).await
+            };
+            (looked, turn)
         });
         match timeout_at(circumstances.deadline, looking).await {
             Ok(Ok((looked, turn))) => (looked, Some(turn)),
@@ -271,12 +261,6 @@ impl Issuer {
             None => Err(unavailable(error, record)),
         }
     }
-}
-
-/// Another request, or another process, looks at the same login.
-fn busy(presented: &Presented) -> Unavailable {
-    let reason = "another request is looking at this login".to_owned();
-    Unavailable { provider: presented.identity.provider.to_string(), reason, retry_after: BUSY }
 }
 
 /// A token that does not hold is a refusal; one that cannot be looked up is an outage.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::device_flow::{Flows, NewFlow, PollError, Polled, StartError};
 use super::record::Record;
-use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest};
+use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest, look};
 use crate::authn::credentials::Credentials;
 use crate::authn::identity::Identity;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
@@ -131,11 +131,13 @@ impl Issuer {
         let party = self.device_issuer(request.provider.as_deref())?;
         let flow = random_secret()?;
         let (source, provider) = (request.client.network(), party.names().provider.to_string());
+        let fingerprint = self.authenticator.fingerprint(&provider).ok_or(DeviceRefusal::NotOffered)?;
         let new = NewFlow {
             kind: PendingKind::DeviceFlow,
             key: &flow,
             source: &source,
             provider: &provider,
+            fingerprint: &fingerprint,
             service: &service.name.value,
             lock: None,
         };
@@ -179,9 +181,11 @@ impl Issuer {
         record.because("device_login");
         let deadline = poll.received + self.request_deadline;
         let polled = match self.device_issuer(Some(&flow.provider)) {
-            Ok(party) => flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await,
+            Ok(party) if self.is_still(&flow.provider, &flow.fingerprint) => {
+                flows.poll(kind, &poll.flow, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await
+            }
             // The configuration changed meanwhile.
-            Err(_) => flows.end(kind, &poll.flow).await.map(|_| Polled::Ended("provider_changed")).map_err(Into::into),
+            Ok(_) | Err(_) => flows.end(kind, &poll.flow).await.map(|_| Polled::Ended("provider_changed")).map_err(Into::into),
         };
         let (result, why) = match polled {
             Ok(Polled::Unknown) => return Err(DeviceRefusal::UnknownFlow),
@@ -205,8 +209,9 @@ impl Issuer {
 
     /// Somebody signed in at the issuer, and this request alone may have the identity token.
     async fn log_in(&self, request: &TokenRequest, signed_in: &SignedIn, record: &mut Record) -> Result<DeviceLogin, Refusal> {
-        let service = self.service(request.service.as_deref(), record)?;
         let identity: &Identity = &signed_in.identity;
+        look::pass_on(&self.authenticator, &self.identity_tokens, identity, signed_in.renewal.as_ref(), self.clock.now()).await;
+        let service = self.service(request.service.as_deref(), record)?;
         record.identified(service.policy, identity, false);
         if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
             record.because(rejection.as_str());

@@ -15,8 +15,8 @@ use crate::authn::verdict::Unavailable;
 use crate::clock::Clock;
 use crate::store::{Begun, NewPending, Pending, PendingCaps, PendingKind, Store, StoreError};
 
-/// Under way at once: in all, and from one source.
-pub(super) const CAPS: PendingCaps = PendingCaps { all: 1000, source: 10 };
+/// Under way at once: in all, and from one source. A company's whole network of IPv6 is not enough to take all places.
+pub(super) const CAPS: PendingCaps = PendingCaps { all: 5000, source: 10 };
 /// A person who takes longer begins anew, whatever the issuer allows. Seconds.
 const LONGEST: i64 = 30 * 60;
 /// A place is kept for so many seconds while the issuer is asked for its codes.
@@ -34,6 +34,8 @@ pub(super) struct Flow {
     device_code: String,
     /// At which issuer.
     pub(super) provider: String,
+    /// What it was then: the device code of one issuer is never shown to another.
+    pub(super) fingerprint: String,
     /// For which registry.
     pub(super) service: String,
     /// What the person types.
@@ -72,6 +74,7 @@ pub(super) struct NewFlow<'a> {
     /// Whom it counts against.
     pub(super) source: &'a str,
     pub(super) provider: &'a str,
+    pub(super) fingerprint: &'a str,
     pub(super) service: &'a str,
     pub(super) lock: Option<Lock>,
 }
@@ -122,7 +125,7 @@ impl Flows<'_> {
     where
         F: Future<Output = Result<DeviceAuthorization, DeviceStartError>>,
     {
-        let NewFlow { kind, key, source, provider, service, lock } = new;
+        let NewFlow { kind, key, source, provider, fingerprint, service, lock } = new;
         let place = |expires, value| NewPending { kind, key, source, expires, value };
         let now = self.clock.now();
         self.keep(&place(now.plus(STARTING), b"")).await?;
@@ -138,6 +141,7 @@ impl Flows<'_> {
         let flow = Flow {
             device_code: answer.device_code.expose_secret().to_owned(),
             provider: provider.to_owned(),
+            fingerprint: fingerprint.to_owned(),
             service: service.to_owned(),
             user_code: answer.user_code,
             verification_uri: answer.verification_uri.to_string(),

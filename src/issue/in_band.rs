@@ -14,7 +14,7 @@ use super::authenticate::Proof;
 use super::device::{TOO_MANY, not_started, unavailable};
 use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, decode, encode};
 use super::record::Record;
-use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
+use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look};
 use crate::authn::identity::Principal;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
 use crate::store::{Begun, NewPending, PendingCaps, PendingKind};
@@ -151,8 +151,16 @@ impl Issuer {
             Begun::SourceFull | Begun::Full => return Err(Refusal::TooManyLogins { retry_after: TOO_MANY }),
         }
         let (service_name, deadline) = (service.name(), self.circumstances(request).deadline);
-        let new =
-            NewFlow { kind: PendingKind::InBandFlow, key: &id, source, provider, service: service_name, lock: Some(Lock::new(secret)?) };
+        let fingerprint = self.authenticator.fingerprint(provider).ok_or(Refusal::Unavailable { retry_after: RETRY_AFTER })?;
+        let new = NewFlow {
+            kind: PendingKind::InBandFlow,
+            key: &id,
+            source,
+            provider,
+            fingerprint: &fingerprint,
+            service: service_name,
+            lock: Some(Lock::new(secret)?),
+        };
         match self.flows().begin(new, party.start_device(deadline)).await {
             Ok(flow) => {
                 tracing::info!(request_id = %request.id, provider, "a device login begins at {provider}, carried by docker");
@@ -198,10 +206,12 @@ impl Issuer {
             return Err(told("this device login is for another registry: run docker login -u device for this one"));
         }
         let party = self.in_band_issuers(&request.client).find(|party| *party.names().provider == *flow.provider);
-        let Some(party) = party else { return Err(over(record, "provider_changed")) };
+        let Some(party) = party.filter(|_| self.is_still(&flow.provider, &flow.fingerprint)) else {
+            return Err(over(record, "provider_changed"));
+        };
         let polled = flows.poll(kind, id, self.request_deadline, async |code| party.poll_device(&code, deadline).await).await;
         match polled {
-            Ok(Polled::SignedIn(signed_in)) => self.proven_in_band(request, service, *signed_in, record),
+            Ok(Polled::SignedIn(signed_in)) => self.proven_in_band(request, service, *signed_in, record).await,
             Ok(Polled::Pending(_) | Polled::SlowDown(_)) => {
                 record.because("device_login_pending");
                 let Flow { verification_uri, user_code, .. } = &flow;
@@ -225,13 +235,14 @@ impl Issuer {
     }
 
     /// Somebody signed in, and this request alone was told.
-    fn proven_in_band(
+    async fn proven_in_band(
         &self,
         request: &TokenRequest,
         service: Service<'_>,
         SignedIn { identity, renewal }: SignedIn,
         record: &mut Record,
     ) -> Result<Proof, Refusal> {
+        look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
         record.identified(service.policy, &identity, false);
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.because(rejection.as_str());

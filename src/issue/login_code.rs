@@ -16,7 +16,7 @@ use super::{Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method, Principal};
 use crate::store::{PendingCaps, PendingKind, StateKey, StoreError};
-use crate::token::identity_token::Born;
+use crate::token::identity_token::{Birth, Born};
 
 /// How long a code may be used, in seconds.
 pub(super) const LIFE: i64 = 5 * 60;
@@ -133,10 +133,11 @@ impl Issuer {
         let Some(row) = self.store.pending(kind, code, now).await.map_err(|error| unavailable(&error))? else {
             return Err(self.used_up("login_code_over", record));
         };
-        let Some(kept) = decode::<KeptCode>(&row.value) else { return Err(self.used_up("login_code_over", record)) };
-        let identity = Identity { method: Method::SignIn, ..kept.identity };
-        record.identified(service.policy, &identity, false);
-        if !self.is_named(&identity, username) {
+        let Some(mut kept) = decode::<KeptCode>(&row.value) else { return Err(self.used_up("login_code_over", record)) };
+        kept.identity.method = Method::SignIn;
+        let identity = &kept.identity;
+        record.identified(service.policy, identity, false);
+        if !self.is_named(identity, username) {
             record.rejected("login_code_of_another");
             return Err(Refusal::Rejected);
         }
@@ -144,10 +145,10 @@ impl Issuer {
             record.rejected("other_service");
             return Err(self.told("this code is for another registry: get one for this registry at"));
         }
-        if !self.is_still(&identity, &kept.fingerprint) {
+        if !self.is_still(&identity.provider, &kept.fingerprint) {
             return Err(self.used_up("provider_changed", record));
         }
-        if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
+        if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
             record.rejected(rejection.as_str());
             return Err(Refusal::Rejected);
         }
@@ -159,8 +160,30 @@ impl Issuer {
         if !self.store.take_pending(kind, code, &row).await.map_err(|error| unavailable(&error))? {
             return Err(self.used_up("login_code_over", record));
         }
-        let renewal = kept.renewal.and_then(Into::into);
-        Ok(Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(Arc::new(identity))) })
+        let (identity, renewal) = (Arc::new(kept.identity), kept.renewal.and_then(Into::into));
+        let proof = Proof { fresh: true, born: Born::SignIn, renewal, ..Proof::of(Principal::Identified(identity)) };
+        self.as_of_now(request, service, proof, record).await
+    }
+
+    /// From a sign-in to the end of its code a quarter of an hour may go by, and nobody is given rights by a look that is too old
+    /// for a saved login: the one that is made here is looked at as any other, and ends with a refusal.
+    async fn as_of_now(&self, request: &TokenRequest, service: Service<'_>, proof: Proof, record: &mut Record) -> Result<Proof, Refusal> {
+        let Principal::Identified(identity) = &proof.principal else { return Ok(proof) };
+        if request.scopes.scopes.is_empty() || !self.identity_tokens.is_old(identity.proven) {
+            return Ok(proof);
+        }
+        let birth = Birth { how: proof.born, source: request.client.source() };
+        let Some(token) = self.mint(identity, service.name(), proof.renewal, birth).await? else {
+            return Err(self.used_up("provider_changed", record));
+        };
+        let looked = self.by_identity_token(request, service, &token, record).await;
+        let Err(refusal) = looked else { return looked };
+        // Nobody has it.
+        self.revoke(&token).await?;
+        Err(match refusal {
+            Refusal::LoginEnded => self.told("the sign-in has ended at the issuer: sign in again at"),
+            refusal => refusal,
+        })
     }
 
     fn is_named(&self, identity: &Identity, typed: &str) -> bool {

@@ -12,6 +12,9 @@ use crate::authn::credentials::Credentials;
 use crate::clock::Timestamp;
 use crate::registry::ScopeRequest;
 
+/// What the one who uses a network of IPv6 may choose freely.
+const IPV6_HOST_BITS: u32 = 128 - 56;
+
 /// One request for a token, as the edge understood it.
 #[derive(Debug)]
 pub struct TokenRequest {
@@ -59,12 +62,12 @@ impl Client {
         self.trusted.then_some(self.address)
     }
 
-    /// Whom a request counts against: the address, or its network of 64 bits where it is one of IPv6, because a client chooses freely
-    /// within one.
+    /// Whom the beginning of a login counts against: the address, or its network of 56 bits where it is one of IPv6. That much
+    /// every home is given, and 256 of those make no more than a company's network.
     pub fn network(&self) -> String {
         match self.address.to_canonical() {
             IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << IPV6_HOST_BITS)).to_string(),
         }
     }
 }

@@ -3,7 +3,6 @@
 mod kept;
 mod view;
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ pub(super) use self::kept::{KeptCode, decode, encode};
 pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
 
 use self::kept::{KeptSignIn, KeptStart};
-use super::{Client, Issuer, RETRY_AFTER, record};
+use super::{Client, Issuer, RETRY_AFTER, look, record};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method};
 use crate::authn::oidc::{Authorization, Callback, RelyingParty, SignInError, SignedIn};
@@ -55,6 +54,8 @@ pub struct SignInOffer {
     pub url: Arc<Url>,
     /// The issuers, in the order of the configuration.
     pub providers: Vec<Arc<str>>,
+    /// What people can log in to.
+    pub services: Vec<String>,
 }
 
 /// A sign-in that begins.
@@ -145,7 +146,8 @@ impl Issuer {
     pub fn sign_in_offer(&self) -> Option<SignInOffer> {
         let url = self.public_url.clone()?;
         let providers: Vec<_> = self.authenticator.relying_parties().map(|party| Arc::clone(&party.names().provider)).collect();
-        (!providers.is_empty()).then_some(SignInOffer { url, providers })
+        let services = || self.services.keys().cloned().collect();
+        (!providers.is_empty()).then(|| SignInOffer { url, providers, services: services() })
     }
 
     /// Sends a browser to an issuer; `service` is what the person came for.
@@ -159,11 +161,12 @@ impl Issuer {
         let state = SecretString::from(kept.state.clone());
         let start = KeptStart {
             provider: provider.to_owned(),
+            fingerprint: self.authenticator.fingerprint(provider).ok_or(SignInRefusal::UnknownProvider)?,
             kept,
             browser: digest_of(&browser),
             service: service.filter(|service| self.services.contains_key(*service)).map(ToOwned::to_owned),
         };
-        self.keep(PendingKind::Authorization, &state, &source_of(&caller.client), &encode(&start), STARTS).await?;
+        self.keep(PendingKind::Authorization, &state, &caller.client.network(), &encode(&start), STARTS).await?;
         tracing::debug!(request_id = %caller.id, provider, "a sign-in begins at {provider}");
         Ok(BegunSignIn { url, browser })
     }
@@ -172,7 +175,7 @@ impl Issuer {
     pub async fn finish_sign_in(&self, caller: &Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
         let (provider, former) = (returned.provider.clone(), returned.former.clone());
         let mut word = "";
-        let result = self.taken_back(caller, returned, &mut word).await;
+        let result = Box::pin(self.taken_back(caller, returned, &mut word)).await;
         let (outcome, identity) = match &result {
             Ok((_, identity)) => (Outcome::Empty, Some(identity)),
             Err(SignInRefusal::Unavailable { .. }) => (Outcome::Unavailable, None),
@@ -207,6 +210,10 @@ impl Issuer {
             return Err(SignInRefusal::Denied);
         };
         let party = self.relying_party(&start.provider).ok_or(SignInRefusal::Ended)?;
+        if !self.is_still(&start.provider, &start.fingerprint) {
+            *word = "provider_changed";
+            return Err(SignInRefusal::Ended);
+        }
         let signed_in = party.exchange(&start.kept, callback, caller.received + self.request_deadline).await;
         let SignedIn { identity, renewal } = signed_in.map_err(|error| match error {
             SignInError::Refused(reason) => {
@@ -215,6 +222,7 @@ impl Issuer {
             }
             SignInError::Unavailable(error) => unavailable(&error, caller),
         })?;
+        look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
         let identity = Identity { method: Method::SignIn, ..identity };
         if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
             *word = rejection.as_str();
@@ -273,9 +281,9 @@ impl Issuer {
 
     /// Ends one of the person's own identity tokens; one that is over already, or somebody else's, is left alone.
     pub async fn revoke_login(&self, caller: &Caller, proof: &SessionProof, id: &str) -> Result<(), SignInRefusal> {
-        let Session { kept: KeptSignIn { identity, .. }, .. } = self.ordered(proof).await?;
+        let Session { kept: KeptSignIn { identity, fingerprint, .. }, .. } = self.ordered(proof).await?;
         // Nothing of an id that is none of theirs is repeated.
-        if self.identity_tokens.revoke_own(id, &identity.provider, &identity.id).await? {
+        if self.identity_tokens.revoke_own(id, &identity.provider, &fingerprint, &identity.id).await? {
             tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, token.id = %id, "identity token {id} was revoked on the sign-in page");
         }
         Ok(())
@@ -297,16 +305,16 @@ impl Issuer {
     async fn session(&self, session: &SecretString) -> Result<Option<Session>, SignInRefusal> {
         let Some(row) = self.store.pending(PendingKind::SignIn, session, self.clock.now()).await? else { return Ok(None) };
         let Some(kept) = decode::<KeptSignIn>(&row.value) else { return Ok(None) };
-        if self.is_still(&kept.identity, &kept.fingerprint) {
+        if self.is_still(&kept.identity.provider, &kept.fingerprint) {
             return Ok(Some(Session { row, kept }));
         }
         self.end_session(session).await?;
         Ok(None)
     }
 
-    /// Whether whoever vouched for an identity is what it was then.
-    pub(super) fn is_still(&self, identity: &Identity, fingerprint: &str) -> bool {
-        self.authenticator.fingerprint(&identity.provider).is_some_and(|current| current == fingerprint)
+    /// Whether a provider is what it was then.
+    pub(super) fn is_still(&self, provider: &str, fingerprint: &str) -> bool {
+        self.authenticator.fingerprint(provider).is_some_and(|current| current == fingerprint)
     }
 
     async fn end_session(&self, session: &SecretString) -> Result<(), SignInRefusal> {
@@ -355,15 +363,6 @@ fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
     // A URL of http or https always has a path.
     url.path_segments_mut().map_err(|()| SignInRefusal::NotOffered)?.pop_if_empty().extend(["oidc", provider, "callback"]);
     Ok(url)
-}
-
-/// Whom a start counts against: an address, or the 64 bits of an IPv6 network, because a client chooses freely within one.
-fn source_of(client: &Client) -> String {
-    match client.source().map(|address| address.to_canonical()) {
-        None => "unknown".to_owned(),
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
-    }
 }
 
 /// Whom what a person holds counts against. A provider's name has no `/`.

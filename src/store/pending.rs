@@ -24,6 +24,8 @@ pub enum PendingKind {
     InBandFlow,
     /// Which of them began a moment ago; found by address and secret.
     InBandStart,
+    /// A process looks at a login; found by the login.
+    Recheck,
 }
 
 impl PendingKind {
@@ -35,6 +37,7 @@ impl PendingKind {
             Self::DeviceFlow => "device_flow",
             Self::InBandFlow => "in_band_flow",
             Self::InBandStart => "in_band_start",
+            Self::Recheck => "recheck",
         }
     }
 }
@@ -120,6 +123,27 @@ impl Store {
             .await?;
         transaction.commit().await?;
         Ok(Begun::Kept)
+    }
+
+    /// Keeps one where none of its key is under way, and tells it as it is kept; none where there is one.
+    pub async fn claim_pending(&self, new: &NewPending<'_>, now: Timestamp) -> Result<Option<Pending>, StoreError> {
+        let NewPending { kind, key, source, expires, value } = new;
+        let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
+        let sealed = self.seals.vault.close(&bound(*kind, &key, &source, *expires), value)?;
+        // What is over is as good as gone.
+        let done = sqlx::query(
+            "INSERT INTO pending (kind, key, source, expires, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE \
+             SET source = excluded.source, expires = excluded.expires, value = excluded.value WHERE pending.expires <= ?",
+        )
+        .bind(kind.as_str())
+        .bind(&key)
+        .bind(&source)
+        .bind(expires.0)
+        .bind(&sealed)
+        .bind(now.0)
+        .execute(&self.pool)
+        .await?;
+        Ok((done.rows_affected() == 1).then(|| Pending { value: Zeroizing::new(value.to_vec()), expires: *expires, sealed, source }))
     }
 
     /// The one that this key finds, where it is not over.

@@ -8,6 +8,7 @@ mod life;
 mod revocation;
 mod secret;
 pub mod settings;
+mod shared;
 mod snapshot;
 
 use std::net::IpAddr;
@@ -153,6 +154,11 @@ impl IdentityTokens {
         Ok(token)
     }
 
+    /// Whether a look of this time is too old to go by.
+    pub fn is_old(&self, looked: Timestamp) -> bool {
+        life::is_old(looked, &self.settings, self.clock.now())
+    }
+
     /// Who a token stands for, where it is ours, intact, meant for `service`, and neither ended nor too old.
     pub async fn present(&self, token: &SecretString, service: &str) -> Result<Presented, PresentError> {
         let token_hash = self.secrets.read(token).ok_or(PresentError::Ended("malformed"))?;
@@ -173,7 +179,7 @@ impl IdentityTokens {
                     tracing::error!(token.id = %row.id, "what the issuer wants back for identity token {} does not open; it is refused", row.id);
                     return Err(PresentError::Ended("altered"));
                 };
-                Some(Renewal(plain.to_vec()))
+                Some(Renewal(plain))
             }
         };
         Ok(Presented {

@@ -5,6 +5,7 @@
 //! refresh token of the one before.
 
 mod answers;
+mod logins;
 
 use std::env;
 use std::fs;

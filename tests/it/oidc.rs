@@ -1,5 +1,12 @@
 //! narrows at every real OpenID Provider: a person's groups decide, a wrong password is no outage, and changes arrive.
 
+mod cold;
+mod faults;
+mod lab;
+mod lies;
+mod renewals;
+mod rotation;
+
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
@@ -99,6 +106,8 @@ async fn at_glewlwyd() {
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
     comes_to(&bridge, &identity_token, "ops", 2).await;
+    lab.end_sessions(&ALICE).await;
+    ends(&bridge, &identity_token, "ops").await;
 }
 
 #[tokio::test]
@@ -136,4 +145,7 @@ async fn at_dex() {
     let group = "dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\n";
     slapd.modify(&format!("{group}member: uid=alice,ou=people,dc=example,dc=org\n"));
     comes_to(&bridge, &first, "developers", 0).await;
+    // A newer sign-in takes the refresh token of the one before away.
+    assert_eq!(granted(&bridge, ask(&bridge, &alice, alice.password, "developers").await).await, 0);
+    ends(&bridge, &first, "developers").await;
 }

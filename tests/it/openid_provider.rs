@@ -62,6 +62,12 @@ pub(crate) enum Fault {
     Status(u16),
     /// 429 with so many seconds in `Retry-After`.
     Throttled(u16),
+    /// 503 with so many seconds in `Retry-After`.
+    Busy(u16),
+    /// This status and this body: a page where it begins as one, else JSON.
+    Says(u16, &'static str),
+    /// The right answer, as if it were of this type.
+    Typed(&'static str),
     /// The right answer, late.
     Slow(Duration),
     /// Nothing, for ever.
@@ -86,6 +92,12 @@ impl Fault {
         match self {
             Self::Status(status) => body(status, r#"{"error":"server_error","error_description":"made up by the lab"}"#),
             Self::Throttled(seconds) => json!({"status": 429, "headers": {"retry-after": seconds.to_string()}, "body": "{}"}),
+            Self::Busy(seconds) => json!({"status": 503, "headers": {"retry-after": seconds.to_string()}, "body": "{}"}),
+            Self::Says(status, page) if page.starts_with('<') => {
+                json!({"status": status, "headers": {"content-type": "text/html"}, "body": page})
+            }
+            Self::Says(status, text) => body(status, text),
+            Self::Typed(kind) => json!({"kind": "typed", "type": kind}),
             Self::Slow(delay) => json!({"kind": "slow", "delay": u64::try_from(delay.as_millis()).unwrap()}),
             Self::Hang => json!({"kind": "hang"}),
             Self::Reset => json!({"kind": "reset"}),
@@ -250,6 +262,11 @@ impl OpenidProvider {
     /// Signs with `RS256`, `ES256`, `HS256` with the client's secret, or `none`; what discovery says stays.
     pub(crate) async fn sign_with(&self, algorithm: &str) {
         self.command("knobs", json!({"algorithm": algorithm})).await;
+    }
+
+    /// Signs with RS256 and the newest published key again.
+    pub(crate) async fn sign_honestly(&self) {
+        self.command("knobs", json!({"unpublished": false, "algorithm": "RS256"})).await;
     }
 
     // === Conduct ===

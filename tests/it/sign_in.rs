@@ -1,9 +1,11 @@
 //! People sign in at real OpenID Providers, and what real clients get at a real registry follows their groups there.
 
 mod account;
+mod browser;
 mod credential_helper;
 mod house;
 mod in_band;
+mod interop;
 mod journeys;
 mod one_realm;
 mod page;
@@ -59,12 +61,11 @@ mod glewlwyd {
     every_journey! { Glewlwyd::start }
 }
 
-/// It tells what Glewlwyd keeps to itself: that a password is right and does not do, and that a session is over.
+/// It tells what Glewlwyd keeps to itself: that a password is right and does not do.
 mod openid_provider {
     use crate::openid_provider::OpenidProvider;
 
     journeys! { OpenidProvider::start;
-        journeys: [ended_session_ends_the_login, removed_person_gets_nothing_more]
         credential_helper: [helpers_login_follows_group_and_session]
         second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper]
     }

@@ -41,8 +41,14 @@ fn success() -> Answer {
             claims: IdentityClaims::new(),
             second_factor: SecondFactor::Unknown,
         }),
-        None,
+        Handout::ForAll(None),
     )
+}
+
+/// A success with this handout.
+fn with_handout(handout: Handout) -> Answer {
+    let Answer::Verified(identity, _) = success() else { panic!("a success") };
+    Answer::Verified(identity, handout)
 }
 
 fn failure(rejection: Option<Rejection>) -> Answer {
@@ -79,8 +85,8 @@ async fn look_up(
 
 fn word(found: &Result<Found, Unavailable>) -> String {
     match found {
-        Ok(Found { answer: Answer::Verified(..), cached }) => format!("verified {cached}"),
-        Ok(Found { answer: Answer::Refused(refused), cached }) => {
+        Ok(Found { answer: Answer::Verified(..), cached, .. }) => format!("verified {cached}"),
+        Ok(Found { answer: Answer::Refused(refused), cached, .. }) => {
             format!("{} {cached}", refused.rejection.map_or("unknown", Rejection::as_str))
         }
         Ok(Found { answer: Answer::Throttled { .. }, .. }) => "throttled".to_owned(),
@@ -150,6 +156,57 @@ async fn a_wrong_pair_is_not_sent_again_for_a_fresh_look_either() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
+/// Ten requests that keep a renewal, and ten that do not; how often was asked, and the renewals that were handed out.
+async fn handed_out(answer: fn() -> Asked) -> (usize, Vec<Renewal>) {
+    let (cache, asked) = (cache(), Arc::default());
+    let all = (0..20).map(|number| {
+        let freshness = if number % 2 == 0 { Freshness::CacheAllowed } else { Freshness::AskNow };
+        look_up(&cache, freshness, &asked, answer)
+    });
+    let found = join_all(all).await.into_iter().map(Result::unwrap);
+    (asked.load(Ordering::SeqCst), found.filter_map(|found| found.renewal).collect())
+}
+
+#[tokio::test]
+async fn a_renewal_goes_to_one_of_those_who_keep_it() {
+    assert_eq!(handed_out(|| Ok(with_handout(Handout::once(vec![1].into())))).await, (10, vec![vec![1].into(); 10]));
+    assert_eq!(handed_out(|| Ok(with_handout(Handout::ForAll(Some(vec![1].into()))))).await, (1, vec![vec![1].into(); 10]));
+    assert_eq!(handed_out(|| Ok(success())).await, (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn who_keeps_a_renewal_asks_again_where_none_was_asked_for() {
+    let (cache, asked) = (cache(), Arc::default());
+    let plain = look_up(&cache, Freshness::CacheAllowed, &asked, || Ok(with_handout(Handout::NotAskedFor)));
+    let keeps = look_up(&cache, Freshness::AskNow, &asked, || Ok(with_handout(Handout::once(vec![1].into()))));
+    let (plain, keeps) = tokio::join!(plain, keeps);
+    assert_eq!((word(&plain), plain.unwrap().renewal), ("verified false".to_owned(), None));
+    assert_eq!((word(&keeps), keeps.unwrap().renewal), ("verified false".to_owned(), Some(vec![1].into())));
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_asks_beyond_the_deadline_for_a_renewal() {
+    let (cache, asked) = (cache(), Arc::new(AtomicUsize::new(0)));
+    let look_up = LookUp {
+        digest: digest(&cache, "x"),
+        provider: "staff",
+        freshness: Freshness::AskNow,
+        deadline: Instant::now() + Duration::from_secs(5),
+    };
+    let ask = || {
+        let asked = Arc::clone(&asked);
+        async move {
+            asked.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(with_handout(Handout::NotAskedFor))
+        }
+    };
+    let found = cache.look_up(&look_up, ask, |_| async { false }).await;
+    assert_eq!(word(&found), "unavailable");
+    assert!((4..=6).contains(&asked.load(Ordering::SeqCst)));
+}
+
 #[tokio::test]
 async fn a_fresh_look_that_joined_a_remembered_success_asks_again() {
     let (cache, asked) = (cache(), Arc::new(AtomicUsize::new(0)));
@@ -158,7 +215,7 @@ async fn a_fresh_look_that_joined_a_remembered_success_asks_again() {
         let go = Arc::clone(&go);
         move || async move {
             go.notified().await;
-            Ok(Found { answer: success(), cached: true })
+            Ok(Found::new(success(), true))
         }
     });
     assert!(!joined);

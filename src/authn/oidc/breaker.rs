@@ -31,6 +31,17 @@ struct Open {
     pause: Duration,
     /// Somebody is trying.
     tried: bool,
+    /// The issuer asked for it.
+    asked_for: bool,
+}
+
+/// No leave to ask now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// When it makes sense to come again.
+    pub(super) wait: Duration,
+    /// Whether the issuer wants fewer requests, and is not out of order.
+    pub(super) asked_for: bool,
 }
 
 /// How an attempt ended.
@@ -53,15 +64,16 @@ pub(super) struct Pass<'a> {
 
 impl Breaker {
     /// Leave to ask, or how long to wait for it.
-    pub(super) fn pass(&self) -> Result<Pass<'_>, Duration> {
+    pub(super) fn pass(&self) -> Result<Pass<'_>, Held> {
         let now = Instant::now();
         let mut state = self.state();
         let Some(open) = &mut state.open else { return Ok(Pass { breaker: self, trial: false }) };
+        let held = |wait: Duration| Held { wait, asked_for: open.asked_for };
         if now < open.until {
-            return Err(open.until - now);
+            return Err(held(open.until - now));
         }
         if open.tried {
-            return Err(FIRST_PAUSE);
+            return Err(held(FIRST_PAUSE));
         }
         open.tried = true;
         Ok(Pass { breaker: self, trial: true })
@@ -84,11 +96,11 @@ impl Pass<'_> {
             End::Answered => *state = State::default(),
             End::Throttled(wait) => {
                 let wait = wait.max(FIRST_PAUSE);
-                state.open = Some(Open { until: now + wait, pause: FIRST_PAUSE, tried: false });
+                state.open = Some(Open { until: now + wait, pause: FIRST_PAUSE, tried: false, asked_for: true });
             }
             End::Failed if trial => {
                 let pause = state.open.map_or(FIRST_PAUSE, |open| open.pause.saturating_mul(2)).min(LONGEST_PAUSE);
-                state.open = Some(Open { until: now + pause, pause, tried: false });
+                state.open = Some(Open { until: now + pause, pause, tried: false, asked_for: false });
             }
             End::Failed => state.failed(now),
         }
@@ -105,7 +117,7 @@ impl State {
             Some(_) | None => (self.failures, self.since) = (1, Some(now)),
         }
         if self.failures >= FAILURES {
-            self.open = Some(Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, tried: false });
+            self.open = Some(Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, tried: false, asked_for: false });
         }
     }
 }
@@ -124,6 +136,10 @@ impl Drop for Pass<'_> {
 mod tests {
     use super::*;
 
+    const fn failed(wait: Duration) -> Held {
+        Held { wait, asked_for: false }
+    }
+
     fn end(breaker: &Breaker, end: End) {
         breaker.pass().unwrap().ended(end);
     }
@@ -138,12 +154,12 @@ mod tests {
         for _ in 0..5 {
             end(&breaker, End::Failed);
         }
-        assert_eq!(breaker.pass().unwrap_err(), FIRST_PAUSE);
+        assert_eq!(breaker.pass().unwrap_err(), failed(FIRST_PAUSE));
         tokio::time::advance(FIRST_PAUSE).await;
         let trial = breaker.pass().unwrap();
         assert!(breaker.pass().is_err(), "one tries for all");
         trial.ended(End::Failed);
-        assert_eq!(breaker.pass().unwrap_err(), 2 * FIRST_PAUSE);
+        assert_eq!(breaker.pass().unwrap_err(), failed(2 * FIRST_PAUSE));
         tokio::time::advance(2 * FIRST_PAUSE).await;
         drop(breaker.pass().unwrap());
         end(&breaker, End::Answered);
@@ -171,9 +187,12 @@ mod tests {
     async fn an_issuer_is_left_alone_for_as_long_as_it_says() {
         let breaker = Breaker::default();
         end(&breaker, End::Throttled(Duration::from_secs(30)));
-        assert_eq!(breaker.pass().unwrap_err(), Duration::from_secs(30));
+        assert_eq!(breaker.pass().unwrap_err(), Held { wait: Duration::from_secs(30), asked_for: true });
         tokio::time::advance(Duration::from_secs(30)).await;
         end(&breaker, End::Throttled(Duration::ZERO));
-        assert_eq!(breaker.pass().unwrap_err(), FIRST_PAUSE);
+        assert_eq!(breaker.pass().unwrap_err(), Held { wait: FIRST_PAUSE, asked_for: true });
+        tokio::time::advance(FIRST_PAUSE).await;
+        end(&breaker, End::Failed);
+        assert!(!breaker.pass().unwrap_err().asked_for);
     }
 }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::flow::{Authorization, Callback, KeptAuthorization, SignInError, SignedIn};
 use super::relying_party::RelyingParty;
-use super::remote::{Checks, Metadata};
+use super::remote::{Checks, Lane, Metadata};
 use super::settings::OidcPreset;
 use super::token_endpoint::Reply;
 use crate::authn::identity::Method;
@@ -35,7 +35,7 @@ impl RelyingParty {
             ("redirect_uri", kept.redirect.as_str()),
             ("code_verifier", kept.verifier.as_str()),
         ];
-        match self.ask(&form, deadline).await? {
+        match self.ask(&form, Lane::SignIn, deadline).await? {
             Reply::Tokens(tokens) => {
                 let checks = Checks { nonce: Some(&kept.nonce), code: Some(code), access_token: None };
                 self.signed_in(&tokens, checks, Method::SignIn, deadline).await

@@ -59,7 +59,7 @@ impl RelyingParty {
     /// Asks once whether the person is done (RFC 8628 §3.4).
     pub async fn poll_device(&self, device_code: &SecretString, deadline: Instant) -> Result<DevicePoll, Unavailable> {
         let form = [("grant_type", GRANT), ("device_code", device_code.expose_secret())];
-        let refusal = match self.ask(&form, deadline).await? {
+        let refusal = match self.ask(&form, Lane::SignIn, deadline).await? {
             Reply::Tokens(tokens) => {
                 return match self.signed_in(&tokens, Checks::default(), Method::Device, deadline).await {
                     Ok(signed_in) => Ok(DevicePoll::SignedIn(Box::new(signed_in))),

@@ -26,6 +26,9 @@ pub(crate) const TOKEN: &str = "/token";
 pub(super) const USERINFO: &str = "/userinfo";
 pub(crate) const DEVICE: &str = "/device";
 
+/// Makes an answer of what was asked.
+type Answering = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
 /// Runs until it is dropped.
 pub(crate) struct FakeIssuer {
     address: SocketAddr,
@@ -80,7 +83,9 @@ struct State {
     keys: Vec<Arc<Forge>>,
     /// Answered again and again.
     always: HashMap<String, Reply>,
-    /// Answered once each, before those.
+    /// Answered by what was asked, before those.
+    by: HashMap<String, Answering>,
+    /// Answered once each, before all of those.
     next: HashMap<String, VecDeque<Reply>>,
     asked: Vec<Asked>,
 }
@@ -174,6 +179,11 @@ impl FakeIssuer {
         self.script.state().always.insert(path.to_owned(), reply);
     }
 
+    /// Answers so at this path from now on, by what is asked.
+    pub(crate) fn by(&self, path: &str, answering: impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+        self.script.state().by.insert(path.to_owned(), Arc::new(answering));
+    }
+
     /// As it did before [`FakeIssuer::always`].
     pub(crate) fn heal(&self, path: &str) {
         self.script.state().always.remove(path);
@@ -223,12 +233,16 @@ impl Script {
             user_agent: header("user-agent").unwrap_or_default(),
             form: form_urlencoded::parse(&body).into_owned().collect(),
         };
-        let reply = {
+        let (next, by) = {
             let mut state = self.state();
-            state.asked.push(asked);
-            let next = state.next.get_mut(&path).and_then(VecDeque::pop_front);
-            next.or_else(|| state.always.get(&path).cloned()).unwrap_or_else(|| state.usual(&path))
+            state.asked.push(asked.clone());
+            (state.next.get_mut(&path).and_then(VecDeque::pop_front), state.by.get(&path).cloned())
         };
+        // What answers by what was asked may look at this issuer itself.
+        let reply = next.or_else(|| by.map(|answering| answering(&asked))).unwrap_or_else(|| {
+            let state = self.state();
+            state.always.get(&path).cloned().unwrap_or_else(|| state.usual(&path))
+        });
         self.came.notify_waiters();
         tokio::time::sleep(reply.delay).await;
         let mut response = Response::builder().status(reply.status);

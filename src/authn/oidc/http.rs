@@ -41,8 +41,11 @@ const LONGEST_RETRY: Duration = Duration::from_mins(5);
 /// Requests of one lane share a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Metadata, keys, tokens, userinfo.
+    /// Metadata, keys, userinfo, and looks at people who signed in earlier.
     Main,
+    /// Codes, passwords, and questions about device logins. Anybody can cause them, so what an issuer does about too many of them
+    /// must not end the logins of others.
+    SignIn,
     /// Beginnings of device logins: issuers limit them apart, and nobody has to prove anything to cause one.
     DeviceStart,
 }
@@ -106,6 +109,7 @@ pub(super) struct Http {
     client: reqwest::Client,
     issuer: Url,
     main: Gate,
+    sign_ins: Gate,
     device_starts: Gate,
 }
 
@@ -146,7 +150,7 @@ impl Http {
             None => builder,
         };
         let client = builder.build().map_err(|error| reason(&error))?;
-        Ok(Self { client, issuer, main: Gate::new(IN_FLIGHT), device_starts: Gate::new(DEVICE_STARTS) })
+        Ok(Self { client, issuer, main: Gate::new(IN_FLIGHT), sign_ins: Gate::new(IN_FLIGHT), device_starts: Gate::new(DEVICE_STARTS) })
     }
 
     /// Asks once. 3xx, 5xx and 429 are no answers.
@@ -157,15 +161,21 @@ impl Http {
             .map_err(|why| Trouble::new(&host, format!("the URL is not asked: {why}")).ours().unsent())?;
         let gate = match lane {
             Lane::Main => &self.main,
+            Lane::SignIn => &self.sign_ins,
             Lane::DeviceStart => &self.device_starts,
         };
-        let timed_out = || Trouble::new(&host, "no answer in time");
+        let timed_out = || Trouble::new(&host, "no answer in time").busy();
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {
             return Err(Trouble::new(&host, "too many requests are under way").ours().unsent());
         };
-        let pass = gate.breaker.pass().map_err(|wait| {
-            let reason = "it failed too often, or wants to be left alone, and is not asked for a moment";
-            Trouble::new(&host, reason).unsent().retry_after(wait.max(Duration::from_secs(1)))
+        let pass = gate.breaker.pass().map_err(|held| {
+            let trouble = if held.asked_for {
+                Trouble::new(&host, "it wants fewer requests, and is not asked for a moment").status(StatusCode::TOO_MANY_REQUESTS.as_u16())
+            } else {
+                Trouble::new(&host, "it failed too often, and is not asked for a moment")
+            };
+            // Nobody asked it, so this says nothing new about it.
+            trouble.ours().unsent().retry_after(held.wait.max(Duration::from_secs(1)))
         })?;
         let began = Instant::now();
         let ends = deadline.min(began + TOTAL);
@@ -186,9 +196,13 @@ impl Http {
 
     async fn exchange(&self, request: reqwest::Request, host: &str) -> Result<Answer, Trouble> {
         let failed = |error: reqwest::Error| {
-            let is_connect = error.is_connect();
+            let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
             let trouble = Trouble::new(host, reason(&error.without_url()));
-            if is_connect { trouble.unsent() } else { trouble }
+            match (is_connect, is_timeout) {
+                (true, _) => trouble.unsent(),
+                (false, true) => trouble.busy(),
+                (false, false) => trouble,
+            }
         };
         let mut response = self.client.execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -201,7 +215,7 @@ impl Http {
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = retry_after(&headers).unwrap_or(THROTTLED);
-            return Err(Trouble::new(host, "HTTP status 429: it wants fewer requests").status(429).retry_after(wait));
+            return Err(Trouble::new(host, "HTTP status 429: it wants fewer requests").status(429).retry_after(wait).busy());
         }
         let too_large = || Trouble::new(host, "the answer is larger than 1 MiB");
         let length = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);

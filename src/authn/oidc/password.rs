@@ -11,6 +11,7 @@ use super::remote::{Checks, Lane, Metadata, Trouble};
 use super::token_endpoint::{self, Reply, Tokens};
 use super::upstream;
 use crate::authn::attempt::{Account, Attempt, Bound, Throttled};
+use crate::authn::cache::Freshness;
 use crate::authn::identity::Method;
 use crate::authn::ldap::may_be_a_name;
 use crate::authn::verdict::{Circumstances, Rejection, Unavailable, Verdict};
@@ -22,6 +23,7 @@ impl RelyingParty {
         username: &str,
         password: &SecretString,
         circumstances: &Circumstances,
+        freshness: Freshness,
         attempt: &Attempt,
     ) -> Result<Verdict, Unavailable> {
         let secret = password.expose_secret();
@@ -44,7 +46,7 @@ impl RelyingParty {
             Err(Throttled::LockedOut) => return Ok(Verdict::Rejected(Rejection::LockedOut)),
             Err(throttled @ (Throttled::UsedUp { .. } | Throttled::Unsure { .. })) => return Ok(Verdict::Throttled(throttled)),
         }
-        let reply = self.ask_with_password(&metadata, username, password, deadline).await;
+        let reply = self.ask_with_password(&metadata, (username, password), freshness, deadline).await;
         attempt.bound(&account, self.bound(&reply)).await;
         match reply {
             Ok(Reply::Tokens(tokens)) => self.let_in(&tokens, deadline).await,
@@ -53,16 +55,20 @@ impl RelyingParty {
         }
     }
 
+    /// Sends a name and a password. A refresh token is asked for only where somebody keeps it: at some issuers each one is a session
+    /// that lasts, at others it ends the one before.
     pub(super) async fn ask_with_password(
         &self,
         metadata: &Metadata,
-        username: &str,
-        password: &SecretString,
+        (username, password): (&str, &SecretString),
+        freshness: Freshness,
         deadline: Instant,
     ) -> Result<Reply, Trouble> {
-        let form =
-            [("grant_type", "password"), ("username", username), ("password", password.expose_secret()), ("scope", self.scopes.as_str())];
-        token_endpoint::ask(&self.remote, metadata.token(), &form, deadline).await
+        let scopes: Vec<&str> =
+            self.scopes.split(' ').filter(|scope| freshness == Freshness::AskNow || *scope != "offline_access").collect();
+        let scopes = scopes.join(" ");
+        let form = [("grant_type", "password"), ("username", username), ("password", password.expose_secret()), ("scope", &scopes)];
+        token_endpoint::ask(&self.remote, metadata.token(), &form, Lane::SignIn, deadline).await
     }
 
     /// What the answer says of the account's count at the issuer.
@@ -111,7 +117,7 @@ impl RelyingParty {
     async fn answers(&self, deadline: Instant) -> Result<(), Unavailable> {
         let asked = async {
             let url = Metadata::url(self.remote.issuer()).map_err(|_| Trouble::new("issuer", "it is no URL").unsent())?;
-            self.remote.send(upstream::get(&url)?, Lane::Main, deadline).await
+            self.remote.send(upstream::get(&url)?, Lane::SignIn, deadline).await
         };
         asked.await.map(drop).map_err(|trouble| self.unasked(&trouble))
     }

@@ -105,7 +105,7 @@ impl RelyingParty {
             );
         }
         let form = [("grant_type", "refresh_token"), ("refresh_token", MADE_UP)];
-        let refusal = match ask(&self.remote, metadata.token(), &form, deadline).await {
+        let refusal = match ask(&self.remote, metadata.token(), &form, Lane::SignIn, deadline).await {
             Ok(Reply::Refused(refusal)) => refusal,
             Ok(Reply::Tokens(_)) => {
                 return Step::new(STEP, Outcome::Wrong, "the issuer gave tokens for a refresh token that is made up");

@@ -9,11 +9,11 @@ use super::flow::SignInError;
 use super::groups::Reading;
 use super::refusal::OfRenewal;
 use super::relying_party::{Known, RelyingParty};
-use super::remote::Checks;
+use super::remote::{Checks, Lane};
 use super::settings::OidcPreset;
 use super::token_endpoint::{Reply, Tokens};
 use crate::authn::identity::Identity;
-use crate::authn::verdict::{Circumstances, Renewal, Standing, Unavailable};
+use crate::authn::verdict::{Circumstances, Renewal, SESSION_ENDED, Standing, Unavailable};
 use crate::clock::Timestamp;
 
 /// Microsoft dates its tokens so many seconds back.
@@ -36,18 +36,18 @@ impl RelyingParty {
         };
         let asked = self.clock.now();
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())];
-        let refusal = match self.ask(&form, circumstances.deadline).await {
+        let refusal = match self.ask(&form, Lane::Main, circumstances.deadline).await {
             Ok(Reply::Tokens(tokens)) => {
-                let next = tokens.renewal().map_or(renewal, Renewal);
+                let next = tokens.renewal().unwrap_or(renewal);
                 return (self.standing(identity, &tokens, asked, circumstances.deadline).await, Some(next));
             }
             Ok(Reply::Refused(refusal)) => refusal,
             Err(error) => return (Err(error), Some(renewal)),
         };
-        let standing = match refusal.of_renewal() {
+        let standing = match refusal.of_renewal(self.settings.kind()) {
             OfRenewal::Ended => {
                 tracing::info!(provider = %self.names.provider, detail = refusal.word(), "the issuer has ended a session");
-                Ok(Standing::Ended("session_ended"))
+                Ok(Standing::Ended(SESSION_ENDED))
             }
             OfRenewal::Misconfigured => Err(self.blamed(&refusal, Some(&token))),
             OfRenewal::Unknown => {

@@ -81,6 +81,9 @@ const TOLD: [Told; 14] = [
     told(OidcPreset::Generic, "access_denied", "", OfPassword::Wrong),
 ];
 
+/// What Dex says of a refresh token that is no more, in the words of a request that makes no sense. In lower case.
+const DEX_ENDED: [&str; 2] = ["refresh token is invalid", "refresh token expired"];
+
 const fn told(preset: OidcPreset, error: &'static str, contains: &'static str, means: OfPassword) -> Told {
     Told { preset, error, contains, means }
 }
@@ -111,8 +114,11 @@ impl Refusal {
     }
 
     /// Of the token endpoint to a refresh token.
-    pub(super) fn of_renewal(&self) -> OfRenewal {
+    pub(super) fn of_renewal(&self, preset: OidcPreset) -> OfRenewal {
         match self.error.as_str() {
+            // Glewlwyd says by 400 alone that it does not know a refresh token.
+            "" if preset == OidcPreset::Generic && self.status == 400 => OfRenewal::Ended,
+            "invalid_request" if preset == OidcPreset::Dex && self.status == 400 && self.is_told_of_end() => OfRenewal::Ended,
             // Whoever can type a name can lock it, and must not end what somebody else has begun.
             "invalid_grant" if self.codes.contains(&50053) => OfRenewal::Unknown,
             "invalid_grant" => OfRenewal::Ended,
@@ -120,6 +126,11 @@ impl Refusal {
             error if MISCONFIGURED.contains(&error) => OfRenewal::Misconfigured,
             _ => OfRenewal::Unknown,
         }
+    }
+
+    fn is_told_of_end(&self) -> bool {
+        let description = self.description.to_ascii_lowercase();
+        DEX_ENDED.iter().any(|words| description.starts_with(words))
     }
 
     /// Whether a setting is to blame, whatever was asked.
@@ -226,16 +237,31 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_a_word_of_its_own_alone() {
-        let check = |error: &str, description: &str, means| assert_eq!(refusal(400, error, description).of_renewal(), means, "{error}");
-        check("invalid_grant", "Session not active", OfRenewal::Ended);
-        check("invalid_grant", "AADSTS50173: the grant has expired", OfRenewal::Ended);
-        check("invalid_grant", "AADSTS50057: disabled", OfRenewal::Ended);
-        check("invalid_grant", "AADSTS50053: locked", OfRenewal::Unknown);
-        check("interaction_required", "AADSTS50076", OfRenewal::Ended);
-        check("invalid_client", "", OfRenewal::Misconfigured);
-        check("unauthorized_client", "", OfRenewal::Misconfigured);
-        check("server_error", "", OfRenewal::Unknown);
-        check("", "", OfRenewal::Unknown);
+        use OfRenewal::{Ended, Misconfigured, Unknown};
+        use OidcPreset::{Dex, Entra, Generic, Keycloak};
+        for (preset, status, error, description, means) in [
+            (Keycloak, 400, "invalid_grant", "Session not active", Ended),
+            (Entra, 400, "invalid_grant", "AADSTS50173: the grant has expired", Ended),
+            (Entra, 400, "invalid_grant", "AADSTS50057: disabled", Ended),
+            (Entra, 400, "invalid_grant", "AADSTS50053: locked", Unknown),
+            (Entra, 400, "interaction_required", "AADSTS50076", Ended),
+            (Generic, 401, "invalid_client", "", Misconfigured),
+            (Generic, 400, "unauthorized_client", "", Misconfigured),
+            (Generic, 400, "server_error", "", Unknown),
+            (Generic, 400, "", "", Ended),
+            (Generic, 401, "", "", Unknown),
+            (Generic, 403, "", "", Unknown),
+            (Keycloak, 400, "", "", Unknown),
+            (Dex, 400, "", "", Unknown),
+            (Dex, 400, "invalid_request", "Refresh token is invalid or has already been claimed by another client.", Ended),
+            (Dex, 400, "invalid_request", "Refresh token expired.", Ended),
+            (Dex, 400, "invalid_request", "No refresh token is found in request.", Misconfigured),
+            (Dex, 400, "invalid_request", "", Misconfigured),
+            (Dex, 401, "invalid_client", "Invalid client credentials.", Misconfigured),
+            (Generic, 400, "invalid_request", "Refresh token expired.", Misconfigured),
+        ] {
+            assert_eq!(refusal(status, error, description).of_renewal(preset), means, "{preset:?} {status} {error} {description}");
+        }
     }
 
     #[test]
@@ -251,7 +277,7 @@ mod tests {
         #[test]
         fn no_text_panics(error in ".{0,80}", description in "(AADSTS[0-9]{0,12}|.{0,8}){0,6}", status in any::<u16>()) {
             let refusal = refusal(status, &error, &description);
-            let _ = (refusal.of_password(OidcPreset::Entra), refusal.of_renewal(), refusal.word(), refusal.told(&[]));
+            let _ = (refusal.of_password(OidcPreset::Entra), refusal.of_renewal(OidcPreset::Dex), refusal.word(), refusal.told(&[]));
         }
     }
 }

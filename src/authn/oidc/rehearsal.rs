@@ -8,6 +8,7 @@ use super::refusal::OfPassword;
 use super::relying_party::RelyingParty;
 use super::remote::Checks;
 use super::token_endpoint::Reply;
+use crate::authn::cache::Freshness;
 use crate::authn::identity::Method;
 use crate::authn::ldap::may_be_a_name;
 use crate::authn::rehearsal::{End, Outcome, Rehearsal, Step};
@@ -49,7 +50,7 @@ impl RelyingParty {
             return End::NotMine;
         };
         let started = Instant::now();
-        let tokens = match self.ask_with_password(&metadata, typed, password, deadline).await {
+        let tokens = match self.ask_with_password(&metadata, (typed, password), Freshness::CacheAllowed, deadline).await {
             Ok(Reply::Tokens(tokens)) => tokens,
             Ok(Reply::Refused(refusal)) => {
                 let word = match refusal.of_password(self.settings.kind()) {

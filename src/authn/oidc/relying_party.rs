@@ -22,7 +22,7 @@ use super::upstream;
 use crate::authn::identity::{Group, Identity, Kind, Method, SecondFactor};
 use crate::authn::ldap::counted;
 use crate::authn::provider::{Health, Names};
-use crate::authn::verdict::{Renewal, Unavailable};
+use crate::authn::verdict::Unavailable;
 use crate::clock::{Clock, Timestamp};
 use crate::source::{Diagnostics, SourceFile};
 
@@ -107,6 +107,11 @@ impl RelyingParty {
         self.remote.health()
     }
 
+    /// Whether the issuer keeps one refresh token for each person and client, as Dex does.
+    pub(in crate::authn) fn shares_renewals(&self) -> bool {
+        self.settings.kind() == OidcPreset::Dex
+    }
+
     /// Changes when a stable id may mean somebody else: a `sub` is the issuer's, and with some issuers the client's.
     pub(in crate::authn) fn fingerprint(&self) -> String {
         let settings = serde_json::json!(["oidc", self.names.realm, self.remote.issuer(), self.remote.client_id()]);
@@ -127,9 +132,9 @@ impl RelyingParty {
     }
 
     /// Asks the token endpoint.
-    pub(super) async fn ask(&self, form: &[(&str, &str)], deadline: Instant) -> Result<Reply, Unavailable> {
+    pub(super) async fn ask(&self, form: &[(&str, &str)], lane: Lane, deadline: Instant) -> Result<Reply, Unavailable> {
         let metadata = self.metadata(deadline).await?;
-        token_endpoint::ask(&self.remote, metadata.token(), form, deadline).await.map_err(|trouble| self.unasked(&trouble))
+        token_endpoint::ask(&self.remote, metadata.token(), form, lane, deadline).await.map_err(|trouble| self.unasked(&trouble))
     }
 
     /// Whom the tokens of a new sign-in make.
@@ -144,7 +149,7 @@ impl RelyingParty {
         let now = self.clock.now();
         let known = Known { method, proven: now, second_factor: self.person.second_factor(&id_token, now) };
         let identity = self.identity(&id_token, tokens.access_token.as_ref(), known, deadline).await?;
-        Ok(SignedIn { identity, renewal: tokens.renewal().map(Renewal) })
+        Ok(SignedIn { identity, renewal: tokens.renewal() })
     }
 
     /// The claims of the `id_token` among the tokens.

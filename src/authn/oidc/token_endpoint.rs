@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::refusal::{Refusal, microsoft_codes};
 use super::remote::{Answer, Lane, Remote, Trouble};
 use super::settings::ClientAuthentication;
+use crate::authn::verdict::Renewal;
 
 /// Larger than any form that is sent, so that what holds a password is not copied about.
 const FORM: usize = 16 * 1024;
@@ -53,8 +54,8 @@ struct Failure {
 }
 
 /// Asks a token endpoint, as the client that narrows is.
-pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], deadline: Instant) -> Result<Reply, Trouble> {
-    let answer = remote.send(request(remote, url, form)?, Lane::Main, deadline).await?;
+pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], lane: Lane, deadline: Instant) -> Result<Reply, Trouble> {
+    let answer = remote.send(request(remote, url, form)?, lane, deadline).await?;
     reply(&answer)
 }
 
@@ -111,8 +112,9 @@ pub(super) fn reply(answer: &Answer) -> Result<Reply, Trouble> {
                 return Ok(refused(failure));
             }
             let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|_| odd("a body that is no JSON of tokens"))?;
-            // Some other JSON is no word for a password.
-            if tokens.id_token.is_none() && tokens.access_token.is_none() {
+            // Some other JSON is no word for a password. A refresh token alone is no login either, but the next one has to be asked
+            // with it.
+            if tokens.id_token.is_none() && tokens.access_token.is_none() && tokens.refresh_token.is_none() {
                 return Err(odd("a body that holds no tokens"));
             }
             Ok(Reply::Tokens(tokens))
@@ -141,9 +143,9 @@ fn refusal(failure: Failure, status: u16) -> Refusal {
 
 impl Tokens {
     /// The refresh token, as it is kept.
-    pub(super) fn renewal(&self) -> Option<Vec<u8>> {
+    pub(super) fn renewal(&self) -> Option<Renewal> {
         let token = self.refresh_token.as_ref()?.expose_secret().as_bytes();
-        (!token.is_empty() && token.len() <= MAX_RENEWAL).then(|| token.to_vec())
+        (!token.is_empty() && token.len() <= MAX_RENEWAL).then(|| Renewal::from(token.to_vec()))
     }
 }
 
@@ -174,6 +176,7 @@ mod tests {
         for (status, body, expected) in [
             (200, r#"{"id_token": "i", "access_token": "a", "refresh_token": "r"}"#, "tokens 111"),
             (200, r#"{"access_token": "a", "token_type": "Bearer"}"#, "tokens 010"),
+            (200, r#"{"refresh_token": "r"}"#, "tokens 001"),
             (200, r#"{"error": "invalid_grant"}"#, "invalid_grant (HTTP 200)"),
             (200, "<html>", "token endpoint: HTTP status 200 with a body that is no JSON of tokens"),
             (200, r#"{"status": "ok"}"#, "token endpoint: HTTP status 200 with a body that holds no tokens"),

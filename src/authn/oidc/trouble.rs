@@ -21,6 +21,8 @@ pub(super) struct Trouble {
     pub(super) retry_after: Duration,
     /// Whether it says something about the issuer, and not about who asked.
     pub(super) is_issuers: bool,
+    /// Whether the issuer is there, and slow or wants to be left alone: anybody can make it so.
+    pub(super) is_busy: bool,
     /// Whether the issuer may have read what was asked, and acted on it.
     pub(super) may_have_arrived: bool,
 }
@@ -28,11 +30,23 @@ pub(super) struct Trouble {
 impl Trouble {
     /// Something went wrong in a step.
     pub(super) fn new(step: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { step: step.into(), reason: reason.into(), status: None, retry_after: RETRY_AFTER, is_issuers: true, may_have_arrived: true }
+        Self {
+            step: step.into(),
+            reason: reason.into(),
+            status: None,
+            retry_after: RETRY_AFTER,
+            is_issuers: true,
+            is_busy: false,
+            may_have_arrived: true,
+        }
     }
     /// The same, which the issuer has no part in.
     pub(super) fn ours(self) -> Self {
         Self { is_issuers: false, ..self }
+    }
+    /// The same, of an issuer that is there.
+    pub(super) fn busy(self) -> Self {
+        Self { is_busy: true, ..self }
     }
     /// The same, and nothing has reached the issuer.
     pub(super) fn unsent(self) -> Self {

@@ -89,8 +89,10 @@ impl Upstream {
         let result = self.http.send(request, lane, deadline).await;
         match &result {
             Ok(_) => self.feels(Health::Up),
-            Err(trouble) if trouble.is_issuers && lane == Lane::Main => self.feels(Health::Down(trouble.to_string())),
-            Err(_) => {}
+            Err(trouble) if !trouble.is_issuers || lane == Lane::DeviceStart => {}
+            // Nobody is served from memory for that: whoever was disabled could bring it about.
+            Err(trouble) if trouble.is_busy => self.feels(Health::Impaired(trouble.to_string())),
+            Err(trouble) => self.feels(Health::Down(trouble.to_string())),
         }
         result
     }

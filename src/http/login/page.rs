@@ -25,13 +25,20 @@ pub(super) struct Site {
     pub(super) url: Arc<Url>,
     /// The issuers.
     pub(super) providers: Vec<Arc<str>>,
+    /// What people can log in to.
+    services: Vec<String>,
 }
 
 impl Site {
     /// None where no sign-in is offered.
     pub(super) fn of(bridge: &impl Bridge) -> Option<Self> {
         let offer = bridge.sign_in_offer()?;
-        Some(Self { url: offer.url, providers: offer.providers })
+        Some(Self { url: offer.url, providers: offer.providers, services: offer.services })
+    }
+
+    /// A service of ours: what a link says otherwise is its author's text, which is nothing to show to people who trust this page.
+    pub(super) fn known(&self, service: Option<String>) -> Option<String> {
+        service.filter(|service| self.services.contains(service))
     }
 
     /// A path of ours as browsers write it; a proxy may have put something in front.

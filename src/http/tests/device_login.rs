@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::basic;
-use crate::app::App;
+use crate::app::{App, Reread};
 use crate::authn::oidc::fake::{DEVICE, FakeIssuer, Reply, TOKEN};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
@@ -69,7 +69,7 @@ impl Scene {
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("rules.yaml", "version: 1\nrealm: sso\nrules:\n  - {name: dev, to: {group: dev}, allow: contributor, repository: team/**}\n");
         let text = format!(
-            "services: [{{name: reg, address: \"reg.test:5000\"}}, {{name: lab}}]\nsigning: {{create: true}}\nrules: rules.yaml\n\
+            "public_url: https://auth.test\nservices: [{{name: reg, address: \"reg.test:5000\"}}, {{name: lab}}]\nsigning: {{create: true}}\nrules: rules.yaml\n\
              audit: {{file: audit.jsonl}}\nthrottle: {{rejection_floor: 0s}}\n{more}\nproviders:\n  - name: sso\n    oidc:\n      issuer: \"{}\"\n      \
              client: {{id: narrows, secret: s3cret}}\n      tokens: {{algorithms: [ES256]}}\n      {keys}\n",
             issuer.issuer()
@@ -176,6 +176,49 @@ impl Scene {
 }
 
 // === A credential helper ===
+
+#[tokio::test]
+async fn a_page_has_nobodys_browser_begin_a_login() {
+    let scene = Scene::new().await;
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "none")]
+    {
+        let request = Request::post("/device/start").header("content-type", "application/x-www-form-urlencoded").header(name, value);
+        let answer = scene.send(INSIDE, request.body(Body::from("service=reg")).unwrap()).await;
+        assert_eq!(answer.error(), (403, "invalid_request"), "{name}: {value}");
+    }
+    assert!(scene.issuer.asked(DEVICE).is_empty());
+}
+
+#[tokio::test]
+async fn a_device_code_is_never_shown_to_another_issuer() {
+    let scene = Scene::new().await;
+    let flow = scene.start().await;
+    let second = scene.login("device", SECRET).await.second();
+    // Meanwhile another issuer has its name.
+    let other = FakeIssuer::start().await;
+    let path = scene.folder.path().join("narrows.yaml");
+    let text = std::fs::read_to_string(&path).unwrap().replace(&scene.issuer.issuer(), &other.issuer());
+    std::fs::write(&path, text).unwrap();
+    let (config, _) = config::load(&path).unwrap();
+    let candidate = scene.app.prepare(Reread { configuration: Some(config), providers: true }).unwrap();
+    scene.app.adopt(candidate).await;
+    assert_eq!(scene.poll(&flow).await.error(), (400, "access_denied"));
+    let over = scene.login(&second, SECRET).await;
+    assert!(over.status == 401 && over.message().contains("is over"), "{}", over.json);
+    assert!(scene.issuer.asked(TOKEN).is_empty() && other.asked(TOKEN).is_empty());
+}
+
+#[tokio::test]
+async fn a_companys_network_cannot_take_all_places() {
+    let scene = Scene::new().await;
+    // What one home is given is one source.
+    for number in 0..10 {
+        assert_eq!(scene.post_from(&format!("[2001:db8:7:{number}::1]"), "/device/start", "service=reg").await.status, 200);
+    }
+    assert_eq!(scene.post_from("[2001:db8:7:ff::1]", "/device/start", "service=reg").await.status, 429);
+    assert_eq!(scene.post_from("[2001:db8:7:100::1]", "/device/start", "service=reg").await.status, 200);
+}
 
 #[tokio::test]
 async fn a_helper_gets_one_login_when_the_person_is_done() {

@@ -52,6 +52,7 @@ fn every_refusal_is_in_the_reference() {
         Invalid::BodyTooLarge,
         Invalid::UriTooLong,
         Invalid::HeadersTooLarge,
+        Invalid::Browser,
     ] {
         check(&invalid.to_string());
         check(invalid.reason());

@@ -71,7 +71,8 @@ pub(super) fn view() -> SignInView {
 
 fn offering(providers: &[&str], view: SignInView) -> Fake {
     let providers = providers.iter().map(|&provider| Arc::from(provider)).collect();
-    Fake { offer: Some(SignInOffer { url: Arc::new("https://reg.test".parse().unwrap()), providers }), view, ..Fake::default() }
+    let services = view.services.iter().map(|service| service.name.clone()).collect();
+    Fake { offer: Some(SignInOffer { url: Arc::new("https://reg.test".parse().unwrap()), providers, services }), view, ..Fake::default() }
 }
 
 async fn running() -> Running {
@@ -164,6 +165,11 @@ async fn a_link_alone_signs_nobody_in() {
         assert_eq!(answer.header("set-cookie"), "");
         assert!(answer.body.contains("Sign in with sso") && !answer.body.contains("evil"), "{}", answer.body);
     }
+    let known = running.get("/login?service=lab.corp.example").await;
+    assert!(known.body.contains("<strong class=\"host\">lab.corp.example</strong>"), "{}", known.body);
+    let words = running.get("/login?service=your+password+is+old:+call+555").await;
+    check_page(&words, 200, "'self' https:");
+    assert!(!words.body.contains("555"), "a link puts no words into this page: {}", words.body);
     assert_eq!(running.asked(), Vec::<String>::new());
     let head = running.send("HEAD /login", "").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));

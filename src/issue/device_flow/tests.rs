@@ -35,7 +35,7 @@ impl Scene {
 
     async fn begin(&self, key: &str, answer: Result<DeviceAuthorization, DeviceStartError>) -> Result<Flow, StartError> {
         let key = SecretString::from(key.to_owned());
-        let new = NewFlow { kind: KIND, key: &key, source: "192.0.2.1", provider: "sso", service: "reg", lock: None };
+        let new = NewFlow { kind: KIND, key: &key, source: "192.0.2.1", provider: "sso", fingerprint: "f", service: "reg", lock: None };
         let ask = async {
             self.asked.fetch_add(1, Ordering::SeqCst);
             answer

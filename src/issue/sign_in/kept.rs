@@ -1,6 +1,6 @@
 //! What is kept while a sign-in is under way. The store encrypts it.
 
-use secrecy::zeroize::Zeroizing;
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ use crate::authn::verdict::Renewal;
 pub(super) struct KeptStart {
     /// Which issuer.
     pub(super) provider: String,
+    /// What it was then: what one issuer answers is never shown to another.
+    pub(super) fingerprint: String,
     /// What the issuer's answer is recognised by.
     pub(super) kept: KeptAuthorization,
     /// The digest of what the browser holds.
@@ -56,6 +58,12 @@ pub(in crate::issue) struct KeptCode {
 #[serde(transparent)]
 pub(in crate::issue) struct KeptRenewal(String);
 
+impl Drop for KeptRenewal {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl From<Renewal> for KeptRenewal {
     fn from(renewal: Renewal) -> Self {
         Self(data_encoding::BASE64.encode(&renewal.0))
@@ -64,7 +72,7 @@ impl From<Renewal> for KeptRenewal {
 
 impl From<KeptRenewal> for Option<Renewal> {
     fn from(kept: KeptRenewal) -> Self {
-        data_encoding::BASE64.decode(kept.0.as_bytes()).ok().map(Renewal)
+        data_encoding::BASE64.decode(kept.0.as_bytes()).ok().map(Renewal::from)
     }
 }
 

@@ -89,8 +89,8 @@ pub struct LoginView {
 
 impl Issuer {
     pub(super) async fn view(&self, expires: Timestamp, kept: KeptSignIn, deadline: Instant) -> Result<SignInView, SignInRefusal> {
-        let KeptSignIn { identity, csrf, code_given, service, .. } = kept;
-        let mut live = self.identity_tokens.of(&identity.provider, &identity.id).await?;
+        let KeptSignIn { identity, fingerprint, csrf, code_given, service, .. } = kept;
+        let mut live = self.identity_tokens.of(&identity.provider, &fingerprint, &identity.id).await?;
         live.reverse();
         let rows = live.into_iter().filter_map(|listed| Some((listed.row?, listed.ends, listed.birth.and_then(|birth| birth.source))));
         let mut logins: Vec<LoginView> = rows

@@ -49,6 +49,25 @@ fn secret(text: &str) -> SecretString {
 }
 
 #[tokio::test]
+async fn one_that_is_claimed_is_nobody_elses_until_it_is_over() {
+    let scene = Scene::new().await;
+    let claim = async |now: Timestamp| {
+        let key = secret("login");
+        let new = NewPending { kind: PendingKind::Recheck, key: &key, source: "", expires: now.plus(60), value: b"" };
+        scene.store.claim_pending(&new, now).await.unwrap()
+    };
+    let first = claim(NOW).await.unwrap();
+    assert!(claim(NOW).await.is_none());
+    let end = async |row: &Pending| scene.store.take_pending(PendingKind::Recheck, &secret("login"), row).await.unwrap();
+    assert!(end(&first).await);
+    let second = claim(NOW).await.unwrap();
+    assert!(!end(&first).await, "it was somebody else's");
+    assert!(claim(NOW.plus(59)).await.is_none());
+    assert!(claim(NOW.plus(60)).await.is_some());
+    assert!(!end(&second).await, "it was over");
+}
+
+#[tokio::test]
 async fn one_is_found_by_its_key_and_kind_alone() {
     let scene = Scene::new().await;
     assert_eq!(scene.begin(KIND, "key-of-flow", "192.0.2.1", NOW).await, Begun::Kept);

@@ -47,8 +47,13 @@ pub(super) fn absolute_end(row: &TokenRow, settings: &IdentityTokenSettings) -> 
 
 /// Whether the last look is too old to go by. One that lies in the future tells that the clock was wrong.
 pub(super) fn needs_recheck(row: &TokenRow, settings: &IdentityTokenSettings, now: Timestamp) -> bool {
-    let age = now.since(Timestamp(row.looked));
-    row.recheck != snapshot::IMPOSSIBLE && (age < 0 || age >= seconds(settings.recheck.value))
+    row.recheck != snapshot::IMPOSSIBLE && is_old(Timestamp(row.looked), settings, now)
+}
+
+/// The same of a look alone.
+pub(super) fn is_old(looked: Timestamp, settings: &IdentityTokenSettings, now: Timestamp) -> bool {
+    let age = now.since(looked);
+    age < 0 || age >= seconds(settings.recheck.value)
 }
 
 pub(super) fn seconds(period: Period) -> i64 {

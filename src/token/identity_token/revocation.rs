@@ -6,7 +6,7 @@ use super::birth::Birth;
 use super::snapshot::Origin;
 use super::{IdentityTokens, life};
 use crate::clock::Timestamp;
-use crate::store::{StoreError, StoredToken, TokenRow};
+use crate::store::{SealedToken, StoreError, StoredToken, TokenRow};
 
 /// So many rows are ended in one transaction: a running service waits for it, but not for long.
 const BATCH: usize = 200;
@@ -65,12 +65,12 @@ impl IdentityTokens {
         Ok(self.store.all_tokens().await?.into_iter().map(listed).collect())
     }
 
-    /// The live ones of one person, oldest first.
-    pub async fn of(&self, provider: &str, subject: &str) -> Result<Vec<Listed>, StoreError> {
+    /// The live ones of one person, oldest first. Under another fingerprint the same stable id may be somebody else's.
+    pub async fn of(&self, provider: &str, fingerprint: &str, subject: &str) -> Result<Vec<Listed>, StoreError> {
         let now = self.clock.now();
         let rows = self.store.tokens_of(provider, subject).await?.into_iter().filter_map(|token| {
             let row = token.row().clone();
-            if life::ended(&row, &self.settings, now).is_some() {
+            if row.fingerprint != fingerprint || life::ended(&row, &self.settings, now).is_some() {
                 return None;
             }
             let ends = Some(life::absolute_end(&row, &self.settings));
@@ -82,8 +82,9 @@ impl IdentityTokens {
     }
 
     /// Ends a token by its id where it is this person's. False where it is not, or ended already.
-    pub async fn revoke_own(&self, id: &str, provider: &str, subject: &str) -> Result<bool, StoreError> {
-        match self.store.tokens_of(provider, subject).await?.into_iter().find(|token| token.row().id == id) {
+    pub async fn revoke_own(&self, id: &str, provider: &str, fingerprint: &str, subject: &str) -> Result<bool, StoreError> {
+        let own = |token: &SealedToken| token.row().id == id && token.row().fingerprint == fingerprint;
+        match self.store.tokens_of(provider, subject).await?.into_iter().find(own) {
             Some(token) => self.end_row(&token.row().token_hash, "revoked").await,
             None => Ok(false),
         }

@@ -1,5 +1,7 @@
 //! Identity tokens on a real database, with a clock that the tests move.
 
+mod shared;
+
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -56,7 +58,7 @@ impl Scene {
     }
 
     async fn mint(&self, identity: &Identity) -> SecretString {
-        self.tokens.mint(identity, SERVICE, "print", Some(Renewal(vec![1, 2])), Recheck::ByProvider, BIRTH).await.unwrap()
+        self.tokens.mint(identity, SERVICE, "print", Some(Renewal::from(vec![1, 2])), Recheck::ByProvider, BIRTH).await.unwrap()
     }
 
     async fn mint_without_renewal(&self, identity: &Identity, birth: Birth) -> SecretString {
@@ -66,11 +68,11 @@ impl Scene {
     /// A token of somebody who signed in at an issuer, which shows no marker of a password.
     async fn mint_signed_in(&self, how: Born) -> SecretString {
         let (identity, birth) = (Identity { marker: None, ..self.alice() }, Birth { how, source: None });
-        self.tokens.mint(&identity, SERVICE, "print", Some(Renewal(b"refresh-0".to_vec())), Recheck::ByProvider, birth).await.unwrap()
+        self.tokens.mint(&identity, SERVICE, "print", Some(Renewal::from(b"refresh-0".to_vec())), Recheck::ByProvider, birth).await.unwrap()
     }
 
     async fn renewal(&self, token: &SecretString) -> Option<Vec<u8>> {
-        self.tokens.present(token, SERVICE).await.unwrap().renewal.map(|renewal| renewal.0)
+        self.tokens.present(token, SERVICE).await.unwrap().renewal.map(|renewal| renewal.0.to_vec())
     }
 
     async fn state(&self, token: &SecretString) -> &'static str {
@@ -114,7 +116,7 @@ async fn a_token_stands_for_the_login_that_made_it() {
     assert_eq!(presented.identity, Identity { method: Method::IdentityToken, ..alice.clone() });
     assert_eq!(presented.identity.proven, alice.proven);
     assert_eq!(presented.fingerprint, "print");
-    assert_eq!(presented.renewal, Some(Renewal(vec![1, 2])));
+    assert_eq!(presented.renewal, Some(Renewal::from(vec![1, 2])));
     assert!(!presented.needs_recheck);
     assert!(!format!("{presented:?} {:?}", scene.tokens).contains(token.expose_secret()));
 }
@@ -199,14 +201,14 @@ async fn an_old_look_asks_for_another() {
     assert_eq!(scene.state(&token).await, "recheck");
     let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
     let renamed = Identity { username: "alice2".to_owned(), groups: vec![Group::named("new")], ..scene.alice() };
-    scene.tokens.confirm(&presented, &renamed, Some(Renewal(vec![9]))).await.unwrap();
+    scene.tokens.confirm(&presented, &renamed, Some(Renewal::from(vec![9]))).await.unwrap();
 
     let second = scene.second().await.present(&token, SERVICE).await.unwrap();
     assert!(!second.needs_recheck);
     assert_eq!(second.identity.username, "alice2");
     assert_eq!(second.identity.groups, vec![Group::named("new")]);
     assert_eq!(second.identity.proven, presented.identity.proven);
-    assert_eq!(second.renewal, Some(Renewal(vec![9])));
+    assert_eq!(second.renewal, Some(Renewal::from(vec![9])));
     assert_eq!(second.looked, scene.clock.now());
 }
 
@@ -487,8 +489,8 @@ async fn everything_can_be_spawned() {
     let scene = Scene::new().await;
     let token = scene.mint(&scene.alice()).await;
     let presented = sent(scene.tokens.present(&token, SERVICE)).await.unwrap();
-    sent(scene.tokens.keep_renewal(&presented, &Renewal(vec![3]))).await.unwrap();
-    assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().renewal, Some(Renewal(vec![3])));
+    sent(scene.tokens.keep_renewal(&presented, &Renewal::from(vec![3]))).await.unwrap();
+    assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().renewal, Some(Renewal::from(vec![3])));
     sent(scene.tokens.used(&presented, None)).await;
     sent(scene.tokens.end(&presented, "gone")).await.unwrap();
     sent(scene.tokens.revoke(&token)).await.unwrap();
@@ -502,7 +504,7 @@ async fn a_renewal_cannot_be_read_in_the_database() {
     let scene = Scene::new().await;
     let token = scene.mint_signed_in(Born::SignIn).await;
     let presented = scene.tokens.present(&token, SERVICE).await.unwrap();
-    scene.tokens.keep_renewal(&presented, &Renewal(b"refresh-1".to_vec())).await.unwrap();
+    scene.tokens.keep_renewal(&presented, &Renewal::from(b"refresh-1".to_vec())).await.unwrap();
     assert_eq!(scene.renewal(&token).await.as_deref(), Some(&b"refresh-1"[..]));
     for file in std::fs::read_dir(scene.folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -543,7 +545,7 @@ async fn of_two_renewals_of_one_the_later_stands() {
     let scene = Scene::new().await;
     let token = scene.mint_signed_in(Born::SignIn).await;
     let signed_in = Identity { marker: None, ..scene.alice() };
-    let renewal = |text: &str| Some(Renewal(text.as_bytes().to_vec()));
+    let renewal = |text: &str| Some(Renewal::from(text.as_bytes().to_vec()));
     let slow = scene.tokens.present(&token, SERVICE).await.unwrap();
     assert!(!scene.tokens.was_renewed(&slow).await.unwrap());
     scene.clock.advance(MINUTE);
@@ -555,7 +557,7 @@ async fn of_two_renewals_of_one_the_later_stands() {
     // In the same second the one that is written last is the one that came last.
     let (one, other) = (scene.tokens.present(&token, SERVICE).await.unwrap(), scene.tokens.present(&token, SERVICE).await.unwrap());
     scene.tokens.confirm(&one, &signed_in, renewal("refresh-3")).await.unwrap();
-    scene.tokens.keep_renewal(&other, &Renewal(b"refresh-4".to_vec())).await.unwrap();
+    scene.tokens.keep_renewal(&other, &Renewal::from(b"refresh-4".to_vec())).await.unwrap();
     assert_eq!(scene.renewal(&token).await.as_deref(), Some(&b"refresh-4"[..]));
     // An issuer that does not rotate gives the same one back.
     let same = scene.tokens.present(&token, SERVICE).await.unwrap();
@@ -637,4 +639,17 @@ async fn rows_of_earlier_and_later_versions_are_read() {
         scene.tokens.used(&presented, Some("192.0.2.9".parse().unwrap())).await;
         assert_eq!(scene.tokens.present(&token, SERVICE).await.unwrap().identity.groups, [Group::named("a")], "{column}");
     }
+}
+
+#[tokio::test]
+async fn who_has_the_same_id_at_another_issuer_sees_and_ends_nothing() {
+    let scene = Scene::new().await;
+    let token = scene.mint(&scene.alice()).await;
+    let own = scene.tokens.of("staff", "print", "uuid-1").await.unwrap();
+    assert_eq!(own.len(), 1);
+    assert!(scene.tokens.of("staff", "other", "uuid-1").await.unwrap().is_empty());
+    assert!(!scene.tokens.revoke_own(&own[0].id, "staff", "other", "uuid-1").await.unwrap());
+    assert_eq!(scene.state(&token).await, "live");
+    assert!(scene.tokens.revoke_own(&own[0].id, "staff", "print", "uuid-1").await.unwrap());
+    assert_eq!(scene.state(&token).await, "revoked");
 }

@@ -139,7 +139,8 @@ impl Chromium {
 
     /// What a person reads on the page.
     pub async fn visible_text(&self) -> String {
-        self.text("body").await
+        // In one step, because another page may be on its way.
+        text(&self.run("return document.body?.innerText ?? '';").await).trim().to_owned()
     }
 
     /// Waits until the page shows this.
@@ -149,6 +150,14 @@ impl Chromium {
             if shown.contains(words) { Ok(()) } else { Err(format!("`{words}` is not in: {shown}")) }
         })
         .await;
+    }
+
+    /// What a person reads in the first frame of the page.
+    pub async fn in_frame(&self) -> String {
+        self.post("frame", json!({"id": 0})).await;
+        let shown = self.visible_text().await;
+        self.post("frame", json!({"id": null})).await;
+        shown
     }
 
     // === Elements, by CSS selector ===
@@ -258,7 +267,12 @@ impl Chromium {
 
     /// Takes the size of a small phone.
     pub async fn shrink_to_phone(&self) {
-        let metrics = json!({"width": 320, "height": 568, "deviceScaleFactor": 2, "mobile": true});
+        self.resize(320, 568, true).await;
+    }
+
+    /// Takes any other size, in the pixels of style sheets.
+    pub async fn resize(&self, width: u32, height: u32, mobile: bool) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": mobile});
         self.command("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
@@ -272,10 +286,21 @@ impl Chromium {
         self.command("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
     }
 
+    /// Takes another size of letters where a style sheet asks for none, as people set it in their browser; 16 is usual.
+    pub async fn enlarge_letters(&self, standard: u32) {
+        self.command("Page.setFontSizes", json!({"fontSizes": {"standard": standard, "fixed": standard}})).await;
+    }
+
     /// A picture of the window, as PNG.
     pub async fn screenshot(&self) -> Vec<u8> {
         let picture = text(&self.get("screenshot").await);
         data_encoding::BASE64.decode(picture.as_bytes()).unwrap()
+    }
+
+    /// A picture of the whole page, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let picture = self.command("Page.captureScreenshot", json!({"captureBeyondViewport": true})).await;
+        data_encoding::BASE64.decode(text(&picture["data"]).as_bytes()).unwrap()
     }
 
     // === What goes on ===
@@ -283,6 +308,15 @@ impl Chromium {
     /// Runs JavaScript in the page; `return` tells.
     pub async fn run(&self, script: &str) -> Value {
         self.post("execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// Waits until JavaScript in the page answers `true`.
+    pub async fn comes_true(&self, script: &str) {
+        wait::until(Duration::from_secs(20), async || {
+            let answer = self.run(script).await;
+            if answer == json!(true) { Ok(()) } else { Err(format!("`{script}` is {answer}")) }
+        })
+        .await;
     }
 
     /// A command of the protocol of the developer tools.

@@ -36,7 +36,8 @@ let serial = 0;
 function makeKey() {
   serial += 1;
   const rsa = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { kid: `key-${serial}`, RS256: rsa, ES256: ellipticKey() };
+  // No other run has the same names.
+  return { kid: `key-${process.pid}-${serial}`, RS256: rsa, ES256: ellipticKey() };
 }
 let keys = [makeKey()];
 let stranger;
@@ -191,7 +192,9 @@ provider.on('server_error', (ctx, error) => console.error('server_error', error)
 
 // === A person at a browser ===
 
-const page = (title, body) => `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}</html>`;
+// A browser that is shown no icon asks for one, and complains that there is none.
+const head = '<meta charset="utf-8"><link rel="icon" href="data:,">';
+const page = (title, body) => `<!DOCTYPE html><html lang="en">${head}<title>${title}</title><h1>${title}</h1>${body}</html>`;
 
 async function interact(request, response, form) {
   if (request.method === 'GET') {
@@ -269,6 +272,11 @@ async function fail(fault, request, response) {
   switch (fault.kind) {
     case 'slow': return false;
     case 'hang': return true;
+    case 'typed': {
+      const end = response.end.bind(response);
+      response.end = (...rest) => { response.setHeader('content-type', fault.type); return end(...rest); };
+      return false;
+    }
     case 'reset': request.socket.resetAndDestroy(); return true;
     case 'huge':
       response.writeHead(200, { 'content-type': 'application/json' });

@@ -13,16 +13,16 @@ use crate::source::{Located, OneOrMany};
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OidcPreset {
-    /// Keycloak, whose client needs the mapper "Group Membership": `scopes` `openid`, `profile`; `tokens.algorithms` `RS256`,
-    /// `ES256`; `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of
+    /// Keycloak, whose client needs the mapper "Group Membership": `scopes` `openid`, `profile`, `offline_access`;
+    /// `tokens.algorithms` `RS256`, `ES256`; `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of
     /// `id_token`; `groups.transform` `strip_leading: /`; `mfa.amr` `otp`, `hwk`, `mfa`.
     Keycloak,
     /// Microsoft Entra ID, whose groups are object ids: `scopes` `openid`, `profile`, `offline_access`; `tokens.algorithms`
     /// `RS256`; `identity.username` `oid`; `identity.require` nothing; `groups.sources` `groups` of `id_token`, `roles` of
     /// `id_token`; `groups.transform` nothing; `mfa.amr` `mfa`.
     Entra,
-    /// Okta, whose application needs a groups claim: `scopes` `openid`, `profile`, `groups`; `tokens.algorithms` `RS256`;
-    /// `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`;
+    /// Okta, whose application needs a groups claim: `scopes` `openid`, `profile`, `groups`, `offline_access`; `tokens.algorithms`
+    /// `RS256`; `identity.username` `preferred_username`, `sub`; `identity.require` nothing; `groups.sources` `groups` of `id_token`;
     /// `groups.transform` nothing; `mfa.amr` `mfa`, `otp`, `hwk`.
     Okta,
     /// Google Workspace, which tells no groups: `scopes` `openid`, `profile`, `email`; `tokens.algorithms` `RS256`;
@@ -71,7 +71,12 @@ impl OidcPreset {
             amr: &[],
         };
         match self {
-            Self::Keycloak => Values { strip_leading: Some("/"), amr: &["otp", "hwk", "mfa"], ..generic },
+            Self::Keycloak => Values {
+                scopes: &["openid", "profile", "offline_access"],
+                strip_leading: Some("/"),
+                amr: &["otp", "hwk", "mfa"],
+                ..generic
+            },
             Self::Entra => Values {
                 scopes: &["openid", "profile", "offline_access"],
                 algorithms: &[Algorithm::Rs256],
@@ -80,9 +85,12 @@ impl OidcPreset {
                 amr: &["mfa"],
                 ..generic
             },
-            Self::Okta => {
-                Values { scopes: &["openid", "profile", "groups"], algorithms: &[Algorithm::Rs256], amr: &["mfa", "otp", "hwk"], ..generic }
-            }
+            Self::Okta => Values {
+                scopes: &["openid", "profile", "groups", "offline_access"],
+                algorithms: &[Algorithm::Rs256],
+                amr: &["mfa", "otp", "hwk"],
+                ..generic
+            },
             Self::Google => Values {
                 scopes: &["openid", "profile", "email"],
                 algorithms: &[Algorithm::Rs256],

@@ -60,7 +60,7 @@ async fn a_code_becomes_a_person() {
     let SignedIn { identity, renewal } = ended(&scene, &kept).await.unwrap();
     assert_eq!((identity.username.as_str(), group_names(&identity)), ("alice", vec!["dev"]));
     assert_eq!(method_and_time(&identity), (Method::SignIn, NOW, SecondFactor::Used(NOW.plus(-60))));
-    assert_eq!(renewal, Some(Renewal(b"rt-1".to_vec())));
+    assert_eq!(renewal, Some(Renewal::from(b"rt-1".to_vec())));
     let form = scene.forms().pop().unwrap();
     let sent = ["grant_type", "code", "redirect_uri", "code_verifier"].map(|name| form[name].as_str());
     assert_eq!(sent, ["authorization_code", "c0de", redirect().as_str(), kept.verifier.as_str()]);

@@ -136,5 +136,5 @@ async fn who_is_done_is_signed_in_as_of_now() {
     scene.grants("alice", json!({"groups": ["dev"], "amr": ["hwk"]}), &[("refresh_token", "rt-1")]);
     let Ok(DevicePoll::SignedIn(signed_in)) = scene.party.poll_device(&secret("dc-1"), soon()).await else { panic!("not signed in") };
     assert_eq!(method_and_time(&signed_in.identity), (Method::Device, NOW, SecondFactor::Used(NOW)));
-    assert_eq!((group_names(&signed_in.identity), signed_in.renewal), (vec!["dev"], Some(Renewal(b"rt-1".to_vec()))));
+    assert_eq!((group_names(&signed_in.identity), signed_in.renewal), (vec!["dev"], Some(Renewal::from(b"rt-1".to_vec()))));
 }

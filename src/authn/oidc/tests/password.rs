@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authn::attempt::Attempt;
+use crate::authn::cache::Freshness;
 use crate::authn::rehearsal::End;
 use crate::authn::verdict::{Renewal, Verdict};
 
@@ -9,7 +10,7 @@ const ON: &str = "password_grant: {enabled: true}";
 
 /// The word of what comes of a password.
 async fn word(scene: &Scene, username: &str, password: &str) -> String {
-    match scene.party.verify(username, &secret(password), &circumstances(), &Attempt::default()).await {
+    match scene.party.verify(username, &secret(password), &circumstances(), Freshness::AskNow, &Attempt::default()).await {
         Ok(Verdict::Authenticated(identity, renewal)) => {
             format!("{} {} {}", identity.id, identity.username, if renewal.is_some() { "renewal" } else { "-" })
         }
@@ -29,14 +30,14 @@ async fn a_right_password_is_somebody() {
     let scene = scene("password_grant: {enabled: true}\nidentity: {strip_suffix: \"@corp.example\"}\nmfa: {amr: [otp]}").await;
     let claims = json!({"preferred_username": "alice@corp.example", "groups": ["dev", "ops"], "amr": ["pwd"], "department": "it"});
     scene.grants("7", claims, &[("refresh_token", "rt-1")]);
-    let verdict = scene.party.verify("Alice", &secret(" p+ä&w "), &circumstances(), &Attempt::default()).await.unwrap();
+    let verdict = scene.party.verify("Alice", &secret(" p+ä&w "), &circumstances(), Freshness::AskNow, &Attempt::default()).await.unwrap();
     let Verdict::Authenticated(identity, renewal) = verdict else { panic!("{verdict:?}") };
     assert_eq!((identity.id.as_str(), identity.username.as_str()), ("7", "alice"));
     assert_eq!((&*identity.realm, &*identity.provider), ("corp", "sso"));
     assert_eq!(group_names(&identity), ["dev", "ops"]);
     assert_eq!(method_and_time(&identity), (Method::Password, NOW, SecondFactor::Absent));
     assert_eq!(identity.claims["department"], ["it"]);
-    assert_eq!(renewal, Some(Renewal(b"rt-1".to_vec())));
+    assert_eq!(renewal, Some(Renewal::from(b"rt-1".to_vec())));
     let asked = scene.issuer.asked(TOKEN).pop().unwrap();
     // Both exactly as they were typed.
     let sent = ["grant_type", "username", "password", "scope"].map(|name| asked.form[name].as_str());
@@ -102,7 +103,7 @@ async fn an_answer_that_says_nothing_is_an_outage() {
 async fn an_issuer_that_wants_fewer_requests_is_left_alone() {
     let scene = scene(ON).await;
     scene.issuer.next(TOKEN, Reply::text(429, "").header("retry-after", "7"));
-    let error = scene.party.verify("alice", &secret("pw"), &circumstances(), &Attempt::default()).await.unwrap_err();
+    let error = scene.party.verify("alice", &secret("pw"), &circumstances(), Freshness::AskNow, &Attempt::default()).await.unwrap_err();
     assert_eq!(error.retry_after, Duration::from_secs(7));
     assert!(word(&scene, "alice", "pw").await.contains("is not asked for a moment"));
     assert_eq!(scene.forms().len(), 1);
@@ -166,7 +167,7 @@ async fn a_client_proves_itself_as_the_settings_say() {
         }
         let party = RelyingParty::build(names(), &settings, &file, &scene.clock).unwrap_or_else(|findings| panic!("{findings}"));
         scene.refuses(400, "invalid_grant", "");
-        let verdict = party.verify("alice", &secret("pw"), &circumstances(), &Attempt::default()).await;
+        let verdict = party.verify("alice", &secret("pw"), &circumstances(), Freshness::AskNow, &Attempt::default()).await;
         assert!(matches!(verdict, Ok(Verdict::Rejected(_))), "{verdict:?}");
         let asked = scene.issuer.asked(TOKEN).pop().unwrap();
         assert_eq!((asked.form["client_id"].as_str(), asked.authorization), ("narrows", None));

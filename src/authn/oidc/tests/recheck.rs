@@ -1,8 +1,12 @@
 //! Whether somebody who signed in earlier still may.
 
 use super::super::fake::DISCOVERY;
+use super::super::flow::{Callback, SignInError};
 use super::*;
+use crate::authn::attempt::Attempt;
+use crate::authn::authenticator::Freshness;
 use crate::authn::identity::{IdentityClaims, Kind};
+use crate::authn::provider::Health;
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
 
 fn alice() -> Identity {
@@ -31,9 +35,9 @@ fn shown(standing: &Result<Standing, Unavailable>) -> String {
 
 /// What a re-check comes to, and the refresh token that is kept after it.
 async fn recheck(scene: &Scene) -> (String, String) {
-    let renewal = Some(Renewal(b"rt-1".to_vec()));
+    let renewal = Some(Renewal::from(b"rt-1".to_vec()));
     let (standing, renewal) = scene.party.recheck(&alice(), renewal, &circumstances()).await;
-    (shown(&standing), renewal.map_or_else(|| "none".to_owned(), |renewal| String::from_utf8(renewal.0).unwrap()))
+    (shown(&standing), renewal.map_or_else(|| "none".to_owned(), |renewal| String::from_utf8(renewal.0.to_vec()).unwrap()))
 }
 
 async fn check(scene: &Scene, expected: &str, kept: &str) {
@@ -44,12 +48,12 @@ async fn check(scene: &Scene, expected: &str, kept: &str) {
 async fn a_fresh_token_is_who_they_are_now() {
     let scene = scene("mfa: {amr: [otp]}").await;
     scene.grants("7", json!({"preferred_username": "alice.b", "groups": ["new"], "amr": ["pwd"]}), &[("refresh_token", "rt-2")]);
-    let (standing, renewal) = scene.party.recheck(&alice(), Some(Renewal(b"rt-1".to_vec())), &circumstances()).await;
+    let (standing, renewal) = scene.party.recheck(&alice(), Some(Renewal::from(b"rt-1".to_vec())), &circumstances()).await;
     let Ok(Standing::Good(identity)) = standing else { panic!("{standing:?}") };
     assert_eq!((identity.username.as_str(), group_names(&identity)), ("alice.b", vec!["new"]));
     // How it was proven stays as it was at the login.
     assert_eq!(method_and_time(&identity), (Method::SignIn, NOW.plus(-5000), SecondFactor::Used(NOW.plus(-5000))));
-    assert_eq!(renewal, Some(Renewal(b"rt-2".to_vec())));
+    assert_eq!(renewal, Some(Renewal::from(b"rt-2".to_vec())));
     let form = scene.forms().pop().unwrap();
     assert_eq!((form["grant_type"].as_str(), form["refresh_token"].as_str()), ("refresh_token", "rt-1"));
 }
@@ -125,7 +129,7 @@ async fn nobody_is_good_without_being_looked_at() {
     let scene = scene("").await;
     let (standing, renewal) = scene.party.recheck(&alice(), None, &circumstances()).await;
     assert_eq!((shown(&standing).as_str(), renewal), ("there is no refresh token of the sign-in to ask with", None));
-    let odd = Some(Renewal(vec![0xff]));
+    let odd = Some(Renewal::from(vec![0xff]));
     let (standing, renewal) = scene.party.recheck(&alice(), odd.clone(), &circumstances()).await;
     assert_eq!((shown(&standing).as_str(), renewal), ("the refresh token that was kept is none", odd));
     assert!(scene.issuer.asked(DISCOVERY).is_empty());
@@ -165,4 +169,22 @@ async fn userinfo_alone_has_to_hold_everything() {
     none.issuer.metadata("userinfo_endpoint", Value::Null);
     none.issuer.next(TOKEN, Reply::json(200, &json!({"access_token": "at"})));
     check(&none, "a re-check brought no id_token, and there is no userinfo endpoint to ask", "rt-1").await;
+}
+
+#[tokio::test]
+async fn what_strangers_bring_about_ends_no_look() {
+    let scene = scene("password_grant: {enabled: true}").await;
+    let kept = scene.party.authorize(&"https://auth.corp.example/x".parse().unwrap(), soon()).await.unwrap().kept;
+    let throttles = || scene.issuer.next(TOKEN, Reply::text(429, "").header("retry-after", "40"));
+    throttles();
+    let callback = Callback { code: secret("made-up"), issuer: Some(scene.issuer.issuer()) };
+    assert!(matches!(scene.party.exchange(&kept, callback, soon()).await, Err(SignInError::Unavailable(_))));
+    assert!(matches!(scene.party.health(), Health::Impaired(_)));
+    // For 40 s nobody guesses codes, passwords and devices there …
+    assert!(scene.party.verify("alice", &secret("guess"), &circumstances(), Freshness::AskNow, &Attempt::default()).await.is_err());
+    assert!(scene.party.poll_device(&secret("made-up"), soon()).await.is_err());
+    assert_eq!(scene.forms().len(), 1);
+    // … and who has signed in goes on.
+    scene.grants("7", json!({"preferred_username": "alice"}), &[]);
+    check(&scene, "alice ", "rt-1").await;
 }

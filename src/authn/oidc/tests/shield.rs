@@ -69,8 +69,31 @@ async fn a_right_password_is_remembered_and_a_mint_asks() {
     assert_eq!(guarded.word("alice", "good").await, "alice true false");
     guarded.scene.grants("alice", json!({}), &[("refresh_token", "rt-2")]);
     let fresh = guarded.verify("alice", "good", Freshness::AskNow).await.unwrap();
-    assert_eq!((fresh.cached, fresh.renewal), (false, Some(Renewal(b"rt-2".to_vec()))));
+    assert_eq!((fresh.cached, fresh.renewal), (false, Some(Renewal::from(b"rt-2".to_vec()))));
     assert_eq!(guarded.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_asked_for_where_somebody_keeps_it() {
+    let guarded = guarded("scopes: [openid, offline_access, groups]", Duration::ZERO).await;
+    guarded.scene.grants("alice", json!({}), &[]);
+    assert_eq!(guarded.word("alice", "good").await, "alice false false");
+    guarded.scene.grants("alice", json!({}), &[("refresh_token", "rt-1")]);
+    guarded.verify("alice", "good", Freshness::AskNow).await.unwrap();
+    let scopes: Vec<String> = guarded.scene.forms().into_iter().map(|form| form["scope"].clone()).collect();
+    assert_eq!(scopes, ["openid groups", "openid offline_access groups"]);
+}
+
+#[tokio::test]
+async fn many_wrong_passwords_at_once_are_one_request() {
+    let guarded = guarded("", Duration::ZERO).await;
+    guarded.scene.issuer.always(TOKEN, wrong().after(Duration::from_millis(50)));
+    let all =
+        (0..100).map(|number| guarded.verify("alice", "bad", if number % 3 == 0 { Freshness::CacheAllowed } else { Freshness::AskNow }));
+    for found in futures_util::future::join_all(all).await {
+        assert!(matches!(found, Err(Denied::Rejected { reason: "wrong_password", .. })), "{found:?}");
+    }
+    assert_eq!(guarded.asked(), 1);
 }
 
 #[tokio::test]
@@ -164,10 +187,10 @@ async fn a_recheck_is_of_the_same_issuer_or_none() {
     };
     let (standing, renewal) = recheck(&fingerprint).await;
     assert!(matches!(standing, Ok(Standing::Good(identity)) if identity.groups.len() == 1));
-    assert_eq!(renewal, Some(Renewal(b"rt-2".to_vec())));
+    assert_eq!(renewal, Some(Renewal::from(b"rt-2".to_vec())));
     let (standing, renewal) = recheck("other").await;
     assert!(matches!(standing, Ok(Standing::Ended("provider_changed"))));
-    assert_eq!(renewal, Some(Renewal(b"rt-1".to_vec())));
+    assert_eq!(renewal, Some(Renewal::from(b"rt-1".to_vec())));
 }
 
 #[tokio::test]
@@ -180,4 +203,17 @@ async fn a_reload_asks_the_issuer_for_nothing_that_is_known() {
     let next = Guarded { authenticator: next, ..guarded };
     next.word("alice", "bad").await;
     assert_eq!((next.scene.issuer.asked(DISCOVERY).len(), next.asked()), (1, 2));
+}
+
+#[tokio::test]
+async fn nobody_is_served_from_memory_by_making_the_issuer_busy() {
+    let guarded = guarded("", Duration::from_mins(10)).await;
+    guarded.scene.grants("alice", json!({}), &[]);
+    assert_eq!(guarded.word("alice", "good").await, "alice false false");
+    guarded.scene.issuer.always(TOKEN, Reply::text(429, "").header("retry-after", "40"));
+    for _ in 0..2 {
+        let refused = guarded.verify("alice", "good", Freshness::AskNow).await;
+        assert!(matches!(refused, Err(Denied::Unavailable(_))), "{refused:?}");
+    }
+    assert!(matches!(guarded.authenticator.health()[0].health, Health::Impaired(_)));
 }
