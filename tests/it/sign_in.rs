@@ -61,12 +61,11 @@ mod glewlwyd {
     every_journey! { Glewlwyd::start }
 }
 
-/// It tells what Glewlwyd keeps to itself: that a password is right and does not do, and that a session is over.
+/// It tells what Glewlwyd keeps to itself: that a password is right and does not do.
 mod openid_provider {
     use crate::openid_provider::OpenidProvider;
 
     journeys! { OpenidProvider::start;
-        journeys: [ended_session_ends_the_login, removed_person_gets_nothing_more]
         credential_helper: [helpers_login_follows_group_and_session]
         second_factor: [who_has_a_second_factor_signs_in_by_page_and_helper]
     }

@@ -40,8 +40,6 @@ pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
 pub trait OpenidProvider {
     /// Whether it tells a right password that does not do from a wrong one.
     const TELLS_SECOND_FACTOR: bool;
-    /// Whether it tells that a session is over from that narrows is set up wrongly.
-    const TELLS_END: bool;
     /// Its issuer.
     fn issuer(&self) -> String;
     /// What stands below `oidc` beside issuer and client, each line indented by six.
@@ -65,8 +63,6 @@ pub trait OpenidProvider {
 impl OpenidProvider for Glewlwyd {
     /// It refuses both by an empty 403.
     const TELLS_SECOND_FACTOR: bool = false;
-    /// An empty 400 is its answer to both.
-    const TELLS_END: bool = false;
 
     fn issuer(&self) -> String {
         self.issuer()
@@ -99,7 +95,6 @@ impl OpenidProvider for Glewlwyd {
 
 impl OpenidProvider for openid_provider::OpenidProvider {
     const TELLS_SECOND_FACTOR: bool = true;
-    const TELLS_END: bool = true;
 
     fn issuer(&self) -> String {
         self.issuer()
@@ -223,12 +218,10 @@ impl<O: OpenidProvider> House<O> {
         (status != 200).then(|| (status, body["errors"][0]["message"].as_str().unwrap_or_default().to_owned()))
     }
 
-    /// Waits until an identity token is refused as one whose end the issuer told, or did not tell clearly: then it is an outage, for
-    /// which docker waits nearly a minute by itself.
+    /// Waits until an identity token is refused for good.
     pub async fn until_refused(&self, identity_token: &str) {
         let refusal = wait::until(NOTICED, async || self.refusal(identity_token).await.ok_or_else(|| "it is taken".to_owned())).await;
-        let expected = if O::TELLS_END { (401, ENDED) } else { (503, "the directory cannot be asked at the moment: try again shortly") };
-        assert_eq!((refusal.0, refusal.1.as_str()), expected, "{}", self.bridge.log());
+        assert_eq!(refusal, (401, ENDED.to_owned()), "{}", self.bridge.log());
     }
 
     /// The live identity tokens of somebody, as operators see them.
