@@ -107,7 +107,7 @@ async fn token_endpoint_with_an_identity_token() {
         (Fault::Typed("text/plain"), Comes::In),
         (Fault::Says(400, r#"{"error":"invalid_grant"}"#), Comes::Refused(401)),
         (Fault::Says(400, r#"{"error":"interaction_required"}"#), Comes::Refused(401)),
-        (Fault::Says(400, ""), Comes::Refused(401)),
+        (Fault::Says(400, ""), Comes::Outage(None)),
         (Fault::Says(401, ""), Comes::Outage(None)),
         (Fault::Says(403, ""), Comes::Outage(None)),
         (Fault::Says(401, r#"{"error":"invalid_client"}"#), Comes::Outage(None)),
