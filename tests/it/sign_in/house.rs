@@ -40,6 +40,8 @@ pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
 pub trait OpenidProvider {
     /// Whether it tells a right password that does not do from a wrong one.
     const TELLS_SECOND_FACTOR: bool;
+    /// Whether it tells that a session is over from that narrows is set up wrongly.
+    const TELLS_END: bool;
     /// Its issuer.
     fn issuer(&self) -> String;
     /// What stands below `oidc` beside issuer and client, each line indented by six.
@@ -63,6 +65,8 @@ pub trait OpenidProvider {
 impl OpenidProvider for Glewlwyd {
     /// It refuses both by an empty 403.
     const TELLS_SECOND_FACTOR: bool = false;
+    /// An empty 400 is its answer to both.
+    const TELLS_END: bool = false;
 
     fn issuer(&self) -> String {
         self.issuer()
@@ -95,6 +99,7 @@ impl OpenidProvider for Glewlwyd {
 
 impl OpenidProvider for openid_provider::OpenidProvider {
     const TELLS_SECOND_FACTOR: bool = true;
+    const TELLS_END: bool = true;
 
     fn issuer(&self) -> String {
         self.issuer()
@@ -222,6 +227,19 @@ impl<O: OpenidProvider> House<O> {
     pub async fn until_refused(&self, identity_token: &str) {
         let refusal = wait::until(NOTICED, async || self.refusal(identity_token).await.ok_or_else(|| "it is taken".to_owned())).await;
         assert_eq!(refusal, (401, ENDED.to_owned()), "{}", self.bridge.log());
+    }
+
+    /// Waits until the issuer lets an identity token give nothing any more: the login has ended, or nobody can say whether it has,
+    /// for which docker waits nearly a minute by itself.
+    pub async fn until_ended(&self, identity_token: &str) {
+        if O::TELLS_END {
+            return self.until_refused(identity_token).await;
+        }
+        wait::until(NOTICED, async || match self.refusal(identity_token).await {
+            Some((503, _)) => Ok(()),
+            other => Err(format!("{other:?}\n{}", self.bridge.log())),
+        })
+        .await;
     }
 
     /// The live identity tokens of somebody, as operators see them.
