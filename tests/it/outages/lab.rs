@@ -241,11 +241,27 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
+        Self::try_of(request).await.expect("the bridge answers JSON")
+    }
+
+    /// The same of somebody in a crowd: a connection that a slow machine let wait for too long is dropped, and whoever had it asks again.
+    pub async fn of_crowd(request: reqwest::RequestBuilder) -> Self {
+        let again = request.try_clone().expect("a request without a body");
+        match Self::try_of(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                eprintln!("asks again: {error}");
+                Self::of(again).await
+            }
+        }
+    }
+
+    async fn try_of(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
         let began = Instant::now();
-        let answer = request.send().await.expect("the bridge answers");
+        let answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.json().await.expect("the bridge answers JSON");
-        Self { status, headers, body, took: began.elapsed() }
+        let body = answer.json().await?;
+        Ok(Self { status, headers, body, took: began.elapsed() })
     }
 
     /// Fails unless it is a 200.

@@ -168,6 +168,8 @@ async fn who_was_right_goes_on_pulling_while_the_issuer_is_down() {
     let guarded = guarded("", Duration::from_mins(10)).await;
     guarded.scene.grants("alice", json!({"groups": ["dev"]}), &[]);
     assert_eq!(guarded.word("alice", "good").await, "alice false false");
+    // All of it: a discovery document that is there says that the issuer answers.
+    guarded.scene.issuer.always(DISCOVERY, Reply::text(503, ""));
     guarded.scene.issuer.always(TOKEN, Reply::text(503, ""));
     let found = guarded.verify("alice", "good", Freshness::AskNow).await.unwrap();
     assert!(found.stale.is_some() && found.identity.groups.len() == 1 && found.renewal.is_none());

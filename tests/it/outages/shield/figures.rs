@@ -36,7 +36,7 @@ async fn a_thousand_wrong_and_five_thousand_right_are_a_bind_each() {
         let clients: Vec<reqwest::Client> = (0..10).map(|_| reqwest::Client::new()).collect();
         let requests = (0..crowd).map(|number| {
             let request = clients[number % clients.len()].get(lab.bridge.url("/token")).basic_auth(who.0, Some(who.1));
-            tokio::spawn(Answer::of(request.query(&[("service", SERVICE), ("scope", PAYMENTS)])))
+            tokio::spawn(Answer::of_crowd(request.query(&[("service", SERVICE), ("scope", PAYMENTS)])))
         });
         for answer in join_all(requests).await {
             let answer = answer.unwrap();
