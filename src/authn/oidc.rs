@@ -1,6 +1,5 @@
 //! OIDC issuers: people sign in there, by a browser, by a device that has none, or (where it is switched on) by a password
 //! that narrows passes on.
-#![expect(dead_code, reason = "who asks it comes with the next commits")]
 
 mod address;
 mod breaker;

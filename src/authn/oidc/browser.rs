@@ -1,8 +1,8 @@
 //! A sign-in by browser: authorization code with PKCE (OpenID Connect Core §3.1, RFC 7636, RFC 9207).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use data_encoding::BASE64URL_NOPAD;
+use openidconnect::{PkceCodeChallenge, PkceCodeVerifier};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 use url::Url;
@@ -83,9 +83,9 @@ impl RelyingParty {
     }
 }
 
-/// What `S256` makes of a verifier (RFC 7636 §4.2).
+/// What `S256` makes of a verifier of [`random`] (RFC 7636 §4.2).
 pub(super) fn challenge_of(verifier: &str) -> String {
-    BASE64URL_NOPAD.encode(digest(&SHA256, verifier.as_bytes()).as_ref())
+    PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(verifier.to_owned())).as_str().to_owned()
 }
 
 /// 256 bits of the operating system's, in letters that a verifier may have (RFC 7636 §4.1).

@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openidconnect::HttpRequest;
 use openidconnect::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use openidconnect::http::{HeaderMap, StatusCode};
-use openidconnect::{HttpRequest, HttpResponse};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -62,13 +62,6 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// As `openidconnect` reads it.
-    pub(super) fn into_response(mut self) -> HttpResponse {
-        let mut response = HttpResponse::new(std::mem::take(&mut *self.body));
-        (*response.status_mut(), *response.headers_mut()) = (self.status, self.headers);
-        response
-    }
-
     /// Whether it says that it is JSON, or says nothing.
     pub(super) fn is_json(&self) -> bool {
         let Some(value) = self.headers.get(CONTENT_TYPE) else { return true };

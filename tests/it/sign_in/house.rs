@@ -44,6 +44,10 @@ pub trait OpenidProvider {
     const TELLS_END: bool;
     /// Its issuer.
     fn issuer(&self) -> String;
+    /// What stands in `client` beside id and secret, behind a comma.
+    fn client(&self) -> &'static str {
+        ""
+    }
     /// What stands below `oidc` beside issuer and client, each line indented by six.
     fn settings(&self) -> &'static str;
     /// Lets sign-ins return here.
@@ -176,14 +180,14 @@ impl<O: OpenidProvider> House<O> {
         op.redirect_to(&site.url("/oidc/corp/callback")).await;
         site.write("rules.yaml", RULES);
         site.write("oidc-secret", CLIENT_SECRET);
-        let (own, settings, issuer, address) = (site.url(""), op.settings(), op.issuer(), ports::free());
+        let (own, settings, issuer, address, client) = (site.url(""), op.settings(), op.issuer(), ports::free(), op.client());
         let Beside { providers, provider, settings: more } = beside;
         // The periods are short so that a test need not wait for what an operator may wait for.
         let configuration = format!(
             "public_url: {own}\nservices: [{{name: {SERVICE}, address: \"{address}\", registry: distribution-2}}]\nrules: rules.yaml\n\
              credentials_cache: {{verified: 1s}}\nidentity_tokens: {{recheck: 1s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: debug}}\n\
              providers:\n{providers}  - name: corp\n{provider}    oidc:\n      issuer: {issuer}\n\
-             \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n{settings}{more}\
+             \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}{client}}}\n{settings}{more}\
              \x20     device_grant: {{enabled: true, in_band: true, from: [{FROM}]}}\n"
         );
         site.configure(&configuration.replace(FROM, HERE));

@@ -95,6 +95,10 @@ impl OpenidProvider for DexOverSlapd {
     fn issuer(&self) -> String {
         self.dex.issuer()
     }
+    /// It begins device logins for a secret in the form alone.
+    fn client(&self) -> &'static str {
+        ", auth: post"
+    }
     fn settings(&self) -> &'static str {
         "      preset: dex\n"
     }
@@ -140,6 +144,7 @@ async fn every_login<O: OpenidProvider>(house: &House<O>) {
     journeys::password_pushes_where_a_group_allows_it(house).await;
     journeys::page_and_code_end_in_a_push(house).await;
     journeys::code_is_good_for_one_login_of_its_owner_with_docker(house).await;
+    house.bridge.site().command(&["tokens", "revoke", "--user", BOB.name]).await.ok();
     credential_helper::one_sign_in_serves_every_client(house).await;
     in_band::docker_carries_a_device_login(house).await;
 }
