@@ -184,11 +184,7 @@ impl Issuer {
 
     /// The registry that a request names; the only one where it names none (protocol.md R9).
     fn service(&self, name: Option<&str>, record: &mut Record) -> Result<Service<'_>, Refusal> {
-        let settings = match name {
-            Some(name) if !name.is_empty() => self.services.get(name).ok_or(Refusal::UnknownService)?,
-            Some(_) | None if self.services.len() == 1 => self.services.values().next().ok_or(Refusal::MissingService)?,
-            Some(_) | None => return Err(Refusal::MissingService),
-        };
+        let settings = self.named_service(name)?;
         let name = &settings.name.value;
         record.service(name);
         // A generation is built with rules for every service; without them there is no answer, least of all a grant.
@@ -197,6 +193,14 @@ impl Issuer {
             Refusal::Unavailable { retry_after: RETRY_AFTER }
         })?;
         Ok(Service { settings, policy })
+    }
+
+    fn named_service(&self, name: Option<&str>) -> Result<&ServiceSettings, Refusal> {
+        match name {
+            Some(name) if !name.is_empty() => self.services.get(name).ok_or(Refusal::UnknownService),
+            Some(_) | None if self.services.len() == 1 => self.services.values().next().ok_or(Refusal::MissingService),
+            Some(_) | None => Err(Refusal::MissingService),
+        }
     }
 
     fn circumstances(&self, request: &TokenRequest) -> Circumstances {

@@ -123,11 +123,7 @@ pub enum DeviceRefusal {
 impl Issuer {
     /// Begins a device login.
     pub async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
-        let service = match request.service.as_deref() {
-            Some(name) if !name.is_empty() => self.services.get(name).ok_or(Refusal::UnknownService)?,
-            Some(_) | None if self.services.len() == 1 => self.services.values().next().ok_or(Refusal::MissingService)?,
-            Some(_) | None => return Err(Refusal::MissingService.into()),
-        };
+        let service = self.named_service(request.service.as_deref())?;
         let party = self.device_issuer(request.provider.as_deref())?;
         let flow = random_secret()?;
         let (source, provider) = (request.client.network(), party.names().provider.to_string());
