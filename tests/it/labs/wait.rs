@@ -1,7 +1,7 @@
 //! Waiting for something to come true, with a deadline.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Asks until the answer is `Ok`; when `within` is over, fails with the last `Err`.
 #[track_caller]
@@ -20,4 +20,10 @@ where
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Waits for the next whole second of the clock.
+pub async fn next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    tokio::time::sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())).await;
 }
