@@ -22,6 +22,7 @@ mod refusal;
 mod rehearsal;
 mod relying_party;
 mod remote;
+mod revocation;
 mod settings;
 mod token_endpoint;
 mod trouble;

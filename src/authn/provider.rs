@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::cache::Freshness;
 use super::identity::{Identity, PasswordMarker};
 use super::rehearsal::Rehearsal;
-use super::verdict::{Circumstances, Rejection, Renewal, Standing, Unavailable, Verdict};
+use super::verdict::{Circumstances, GivenBack, Rejection, Renewal, Standing, Unavailable, Verdict};
 use super::{file, ldap, oidc};
 
 /// A source of identities, ready to be asked.
@@ -120,6 +121,23 @@ impl Provider {
         match self {
             Self::File(_) | Self::Ldap(_) => false,
             Self::Oidc(party) => party.shares_renewals(),
+        }
+    }
+
+    /// Ends a renewal that no login lives by any more.
+    pub async fn give_back(&self, renewal: &Renewal, deadline: Instant) -> Result<GivenBack, Unavailable> {
+        match self {
+            Self::File(_) | Self::Ldap(_) => Ok(GivenBack::NotOffered),
+            Self::Oidc(party) => party.give_back(renewal, deadline).await,
+        }
+    }
+
+    /// Whether [`Provider::give_back`] of `one` may end `other` too, both of one person: then it must not be called while a login
+    /// lives by `other`, whose own end brings the end of both.
+    pub fn end_together(&self, one: &Renewal, other: &Renewal) -> bool {
+        match self {
+            Self::File(_) | Self::Ldap(_) => one == other,
+            Self::Oidc(party) => party.end_together(one, other),
         }
     }
 

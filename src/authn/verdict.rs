@@ -113,6 +113,17 @@ impl Rejection {
     }
 }
 
+/// What became of a renewal that no login lives by any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenBack {
+    /// Nobody gets anything for it any more.
+    Revoked,
+    /// The issuer does not take it back; asking again changes nothing.
+    Refused,
+    /// Nothing there takes one back.
+    NotOffered,
+}
+
 /// The word of an issuer that does not know a renewal any more.
 pub const SESSION_ENDED: &str = "session_ended";
 

@@ -25,6 +25,7 @@ pub(super) const KEYS: &str = "/jwks";
 pub(crate) const TOKEN: &str = "/token";
 pub(super) const USERINFO: &str = "/userinfo";
 pub(crate) const DEVICE: &str = "/device";
+pub(crate) const REVOKE: &str = "/revoke";
 
 /// Makes an answer of what was asked.
 type Answering = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
@@ -109,6 +110,7 @@ impl FakeIssuer {
             "jwks_uri": at(KEYS),
             "userinfo_endpoint": at(USERINFO),
             "device_authorization_endpoint": at(DEVICE),
+            "revocation_endpoint": at(REVOKE),
             "authorization_response_iss_parameter_supported": true,
             "id_token_signing_alg_values_supported": ["ES256", "HS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -258,6 +260,7 @@ impl State {
         match path {
             discovery if discovery.ends_with(DISCOVERY) => Reply::json(200, &self.metadata),
             KEYS => Reply::json(200, &json!({"keys": self.keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})),
+            REVOKE => Reply::text(200, ""),
             _ => Reply::json(404, &json!({"error": "not_found"})),
         }
     }

@@ -33,6 +33,8 @@ const FAIR: Duration = Duration::from_secs(2);
 const IN_FLIGHT: usize = 64;
 /// Anybody may begin a device login, so they have less.
 const DEVICE_STARTS: usize = 8;
+/// Nobody waits for what is ended.
+const REVOCATIONS: usize = 1;
 /// `Retry-After` where a 429 has none.
 const THROTTLED: Duration = Duration::from_secs(10);
 /// What is believed of `Retry-After`.
@@ -48,6 +50,8 @@ pub(super) enum Lane {
     SignIn,
     /// Beginnings of device logins: issuers limit them apart, and nobody has to prove anything to cause one.
     DeviceStart,
+    /// Refresh tokens that are given back: nobody waits for it, and what comes of it says nothing of those who sign in.
+    Revocation,
 }
 
 /// What an issuer answered. Never an outage: those are [`Trouble`].
@@ -104,6 +108,7 @@ pub(super) struct Http {
     main: Gate,
     sign_ins: Gate,
     device_starts: Gate,
+    revocations: Gate,
 }
 
 #[derive(Debug)]
@@ -143,7 +148,14 @@ impl Http {
             None => builder,
         };
         let client = builder.build().map_err(|error| reason(&error))?;
-        Ok(Self { client, issuer, main: Gate::new(IN_FLIGHT), sign_ins: Gate::new(IN_FLIGHT), device_starts: Gate::new(DEVICE_STARTS) })
+        Ok(Self {
+            client,
+            issuer,
+            main: Gate::new(IN_FLIGHT),
+            sign_ins: Gate::new(IN_FLIGHT),
+            device_starts: Gate::new(DEVICE_STARTS),
+            revocations: Gate::new(REVOCATIONS),
+        })
     }
 
     /// Asks once. 3xx, 5xx and 429 are no answers.
@@ -156,6 +168,7 @@ impl Http {
             Lane::Main => &self.main,
             Lane::SignIn => &self.sign_ins,
             Lane::DeviceStart => &self.device_starts,
+            Lane::Revocation => &self.revocations,
         };
         let timed_out = || Trouble::new(&host, "no answer in time").busy();
         let Ok(Ok(_place)) = timeout_at(deadline, gate.places.acquire()).await else {

@@ -17,6 +17,7 @@ pub(super) struct Metadata {
     keys: Url,
     userinfo: Option<Url>,
     device_authorization: Option<Url>,
+    revocation: Option<Url>,
     names_itself: bool,
     algorithms: Vec<String>,
     client_authentication: Vec<String>,
@@ -32,6 +33,8 @@ struct Document {
     userinfo_endpoint: Option<String>,
     #[serde(default)]
     device_authorization_endpoint: Option<String>,
+    #[serde(default)]
+    revocation_endpoint: Option<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: Option<bool>,
     #[serde(default)]
@@ -73,6 +76,7 @@ impl Metadata {
             keys: needed("jwks_uri", &document.jwks_uri)?,
             userinfo: offered("userinfo_endpoint", &document.userinfo_endpoint),
             device_authorization: offered("device_authorization_endpoint", &document.device_authorization_endpoint),
+            revocation: offered("revocation_endpoint", &document.revocation_endpoint),
             names_itself: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             algorithms: document.id_token_signing_alg_values_supported.unwrap_or_default(),
             client_authentication: document.token_endpoint_auth_methods_supported.unwrap_or_default(),
@@ -98,6 +102,10 @@ impl Metadata {
     /// Where device logins begin (RFC 8628).
     pub(super) const fn device_authorization(&self) -> Option<&Url> {
         self.device_authorization.as_ref()
+    }
+    /// Where tokens are ended that nobody needs any more (RFC 7009).
+    pub(super) const fn revocation(&self) -> Option<&Url> {
+        self.revocation.as_ref()
     }
     /// Whether every answer to a browser names the issuer in `iss` (RFC 9207): one without it is not this issuer's.
     pub(super) const fn names_itself(&self) -> bool {

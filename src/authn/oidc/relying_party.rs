@@ -43,6 +43,8 @@ pub struct RelyingParty {
     graph: Url,
     /// Whether it was said that no source of groups is there.
     told: AtomicBool,
+    /// Whether it was said that a refresh token is not taken back.
+    pub(super) told_of_refusal: AtomicBool,
 }
 
 /// What is known of somebody beside their name.
@@ -65,6 +67,7 @@ impl RelyingParty {
             settings: settings.clone(),
             clock: clock.clone(),
             told: AtomicBool::new(false),
+            told_of_refusal: AtomicBool::new(false),
             names,
             remote,
             graph,

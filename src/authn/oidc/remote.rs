@@ -109,6 +109,11 @@ impl Remote {
         self.upstream.metadata(deadline).await
     }
 
+    /// The same, where nobody is to be asked.
+    pub(super) fn known_metadata(&self) -> Option<Arc<Metadata>> {
+        self.upstream.known_metadata()
+    }
+
     /// Asks one of its endpoints. 3xx, 5xx and 429 are [`Trouble`], with the status in it.
     pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
         self.upstream.send(request, lane, deadline).await

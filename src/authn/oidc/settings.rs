@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::{Located, OneOrMany, Period, SecretSource};
 
+pub(super) use preset::Ends;
 pub use preset::OidcPreset;
 
 /// An OIDC issuer.

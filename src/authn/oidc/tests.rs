@@ -5,6 +5,7 @@ mod device;
 mod groups;
 mod password;
 mod recheck;
+mod revocation;
 mod shield;
 
 use std::sync::Arc;

@@ -131,6 +131,11 @@ pub(super) fn reply(answer: &Answer) -> Result<Reply, Trouble> {
     }
 }
 
+/// The error in an answer, where there is one.
+pub(super) fn refusal_in(answer: &Answer) -> Option<Refusal> {
+    serde_json::from_slice(&answer.body).ok().map(|failure| refusal(failure, answer.status.as_u16()))
+}
+
 fn refusal(failure: Failure, status: u16) -> Refusal {
     let description = failure.error_description.unwrap_or_default();
     let mut codes = microsoft_codes(&description);

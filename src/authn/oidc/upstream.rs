@@ -97,6 +97,9 @@ impl Upstream {
     /// Asks an endpoint.
     pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
         let result = self.http.send(request, lane, deadline).await;
+        if lane == Lane::Revocation {
+            return result;
+        }
         match &result {
             Ok(_) => self.feels(Health::Up),
             Err(trouble) if !trouble.is_issuers || lane == Lane::DeviceStart => {}
@@ -129,6 +132,11 @@ impl Upstream {
             Some(trouble) => Err(trouble),
             None => wait(self.fetch_metadata(), deadline).await.map(|good| good.value),
         }
+    }
+
+    /// The same, where nobody is to be asked.
+    pub(super) fn known_metadata(&self) -> Option<Arc<Metadata>> {
+        self.metadata.good().map(|good| good.value)
     }
 
     fn fetch_metadata(self: &Arc<Self>) -> Flight<Metadata> {

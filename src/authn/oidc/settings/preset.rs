@@ -59,7 +59,28 @@ struct Values {
     amr: &'static [&'static str],
 }
 
+/// What an issuer ends with a refresh token that is given back (RFC 7009 §2.1 leaves it to the issuer).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::authn::oidc) enum Ends {
+    /// That one.
+    ItAlone,
+    /// Every one of its session: sign-ins of one browser may share it.
+    ItsSession,
+    /// Perhaps every one of the person at this client.
+    MaybeAll,
+}
+
 impl OidcPreset {
+    /// What is known of this kind.
+    pub(in crate::authn::oidc) const fn ends(self) -> Ends {
+        match self {
+            Self::Keycloak => Ends::ItsSession,
+            Self::Okta | Self::Gitlab | Self::Authentik => Ends::ItAlone,
+            // Google's ends all; Microsoft and Dex take none back; of another it is a setting (Auth0) or the browser's session.
+            Self::Google | Self::Entra | Self::Dex | Self::Generic => Ends::MaybeAll,
+        }
+    }
+
     const fn values(self) -> Values {
         let generic = Values {
             scopes: &["openid", "profile"],
