@@ -27,8 +27,8 @@ use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{
-    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, RETRY_AFTER,
-    Refusal, TokenRequest, Who, WhoRequest,
+    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, Pauses,
+    RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest,
 };
 use crate::metrics::{self, Exporter};
 use crate::source::Diagnostics;
@@ -266,6 +266,16 @@ impl App {
         for party in self.issuer.load().authenticator.relying_parties() {
             party.tend();
         }
+    }
+
+    /// Gives issuers back what logins lived by that are over.
+    pub async fn give_back(&self, pauses: &mut Pauses) {
+        self.issuer.load_full().give_back(pauses).await;
+    }
+
+    /// Waits until a login ended in this process.
+    pub async fn login_ended(&self) {
+        self.issuer.load_full().identity_tokens.ended().await;
     }
 
     /// Replaces leaf certificates that are due and drops ended identity tokens and logins that nobody finished.

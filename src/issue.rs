@@ -3,6 +3,7 @@
 mod authenticate;
 mod device;
 mod device_flow;
+mod give_back;
 mod in_band;
 mod lease;
 mod login_code;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use device::{DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted};
+pub use give_back::Pauses;
 pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use sign_in::{

@@ -1,6 +1,7 @@
 //! What happens while the service runs: files change, signals come, certificates age, and it ends.
 
 mod files;
+mod give_back;
 mod reload;
 mod tls;
 mod watch;
@@ -44,7 +45,10 @@ pub fn attend(
     let hangup = signal(SignalKind::hangup())?;
     let orders = app.take_orders();
     let reloader = Reloader::new(Arc::clone(&app), tls, files);
-    Ok(attending(app, reloader, Calls { hangup, orders }, ending))
+    Ok(async move {
+        let giving_back = give_back::giving_back(&app, ending.clone());
+        tokio::join!(attending(Arc::clone(&app), reloader, Calls { hangup, orders }, ending), giving_back);
+    })
 }
 
 /// The ways to ask for a reload.

@@ -82,6 +82,12 @@ pub fn stale(provider: &str, proof: &'static str) {
     metrics::counter!("narrows_stale_total", "provider" => provider.to_owned(), "proof" => proof).increment(1);
 }
 
+/// One refresh token that was given back to an issuer because no login lives by it any more:
+/// `narrows_oidc_revocations_total{provider,outcome}`; `outcome` is `revoked`, `refused` or `unavailable`.
+pub fn oidc_revocation(provider: &str, outcome: &'static str) {
+    metrics::counter!("narrows_oidc_revocations_total", "provider" => provider.to_owned(), "outcome" => outcome).increment(1);
+}
+
 /// One request that the shield refused: `narrows_throttled_total{step}`; `step` is `comparisons`,
 /// `comparisons_of_strangers` or `binds`.
 pub fn throttled(step: &'static str) {

@@ -76,6 +76,7 @@ fn describe() {
     metrics::describe_gauge!("narrows_directory_connections", "Open connections to a server.");
     metrics::describe_gauge!("narrows_directory_in_flight", "Operations that run at a server now.");
     metrics::describe_counter!("narrows_directory_failovers_total", "Requests that went to another server than the one they were for.");
+    metrics::describe_counter!("narrows_oidc_revocations_total", "Refresh tokens that were given back to an issuer by outcome.");
     metrics::describe_counter!("narrows_cache_lookups_total", "Looks into a cache by outcome.");
     metrics::describe_gauge!("narrows_generation", "The running generation of configuration and rules.");
     metrics::describe_counter!("narrows_throttled_total", "Requests that the shield refused by step.");

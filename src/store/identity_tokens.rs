@@ -232,6 +232,29 @@ impl Store {
         Ok(found)
     }
 
+    /// Rows that still hold a renewal and were ended, used last by `used`, or begun by `begun`: at most `at_most` of them behind
+    /// the row `after`, with their places, in whose order they come. An altered one is left out.
+    pub async fn tokens_with_renewal(
+        &self,
+        used: Timestamp,
+        begun: Timestamp,
+        after: i64,
+        at_most: u32,
+    ) -> Result<Vec<(i64, Option<SealedToken>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT rowid, * FROM identity_tokens WHERE rowid > ? AND renewal IS NOT NULL \
+             AND (ended IS NOT NULL OR used <= ? OR created <= ? OR proven <= ?) ORDER BY rowid LIMIT ?",
+        )
+        .bind(after)
+        .bind(used.0)
+        .bind(begun.0)
+        .bind(begun.0)
+        .bind(at_most)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get("rowid")?, self.intact(row)))).collect()
+    }
+
     /// Writes `new` in the place of `old`, seal and all. False where somebody changed the row since it was read: two
     /// writers never mix their halves.
     pub async fn replace_token(&self, old: &SealedToken, new: &TokenRow) -> Result<bool, StoreError> {
@@ -269,15 +292,18 @@ impl Store {
 
     fn verified(&self, found: &SqliteRow) -> Result<StoredToken, StoreError> {
         let rowid: i64 = found.try_get("rowid")?;
-        let read = TokenRow::read(found).and_then(|row| Ok((row, found.try_get::<Vec<u8>, _>("seal")?)));
-        if let Ok((row, seal)) = read
-            && self.seals.tokens.holds(&row.fields(), &seal)
-        {
-            return Ok(StoredToken::Intact(Box::new(SealedToken { row, seal })));
+        if let Some(token) = self.intact(found) {
+            return Ok(StoredToken::Intact(Box::new(token)));
         }
         let id: String = found.try_get("id").unwrap_or_default();
         tracing::error!(row.number = rowid, "row {rowid} of identity_tokens was written or altered by hand and is refused");
         Ok(StoredToken::Altered { rowid, id })
+    }
+
+    fn intact(&self, found: &SqliteRow) -> Option<SealedToken> {
+        let (row, seal) = (TokenRow::read(found).ok()?, found.try_get("seal").ok()?);
+        let token = SealedToken { row, seal };
+        self.seals.tokens.holds(&token.row.fields(), &token.seal).then_some(token)
     }
 
     async fn write(&self, connection: &mut SqliteConnection, old: &SealedToken, new: &TokenRow) -> Result<bool, StoreError> {

@@ -4,6 +4,7 @@
 //! opaque; what it stands for is a sealed row of the store.
 
 mod birth;
+mod leftover;
 mod life;
 mod revocation;
 mod secret;
@@ -16,8 +17,10 @@ use std::net::IpAddr;
 use aws_lc_rs::rand;
 use data_encoding::BASE32_NOPAD;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 
 pub use birth::{Birth, Born};
+pub use leftover::{Leftover, Leftovers};
 pub use revocation::{Listed, Selection};
 
 use self::secret::Secrets;
@@ -99,12 +102,14 @@ pub struct IdentityTokens {
     secrets: Secrets,
     settings: IdentityTokenSettings,
     clock: Clock,
+    /// One was ended here.
+    ended: Notify,
 }
 
 impl IdentityTokens {
     /// The tokens of a store, with the lives of these settings.
     pub fn new(store: Store, key: &StateKey, settings: IdentityTokenSettings, clock: Clock) -> Self {
-        Self { store, secrets: Secrets::new(key), settings, clock }
+        Self { store, secrets: Secrets::new(key), settings, clock, ended: Notify::new() }
     }
 
     /// Makes a token for somebody who proved by this very request, or by a sign-in that it finishes, who they are.
@@ -210,7 +215,7 @@ impl IdentityTokens {
             return Err(PresentError::Ended("password_changed"));
         }
         let closed = self.closed(presented, renewal.as_ref()).await?;
-        self.change(presented, |row| {
+        let look = |row: &mut TokenRow| {
             // Of two looks the later one stays, unless it lies in the future. Many requests that look at once write once.
             let stands = row.looked >= presented.at.0 && row.looked <= self.clock.now().0;
             if !stands {
@@ -226,21 +231,23 @@ impl IdentityTokens {
                 row.marker = None;
             }
             renew(row, presented, closed.as_ref());
-        })
-        .await
+        };
+        let kept = self.change(presented, look).await;
+        self.or_left_over(kept, presented, closed.as_ref()).await
     }
 
     /// Keeps what the provider wants back next time, where a look gave one but no answer, or a no.
     pub async fn keep_renewal(&self, presented: &Presented, renewal: &Renewal) -> Result<(), PresentError> {
         let closed = self.closed(presented, Some(renewal)).await?;
-        self.change(presented, |row| renew(row, presented, closed.as_ref())).await
+        let kept = self.change(presented, |row| renew(row, presented, closed.as_ref())).await;
+        self.or_left_over(kept, presented, closed.as_ref()).await
     }
 
     /// Whether another process stored another renewal since: what an issuer says of the one that was presented is about the
-    /// past then.
+    /// past then. Where the token ended, it is not.
     pub async fn was_renewed(&self, presented: &Presented) -> Result<bool, StoreError> {
         let stored = self.store.find_token(&presented.token_hash).await?;
-        Ok(stored.is_some_and(|stored| stored.row().renewal != presented.closed))
+        Ok(stored.is_some_and(|stored| stored.row().ended.is_none() && stored.row().renewal != presented.closed))
     }
 
     /// Ends a presented token. One that is ended already keeps its first reason.
@@ -314,6 +321,7 @@ impl IdentityTokens {
             }
             let ended = old.row().clone().ended(self.clock.now(), reason);
             if self.store.replace_token(&old, &ended).await? {
+                self.ended.notify_one();
                 return Ok(true);
             }
         }

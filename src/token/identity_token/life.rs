@@ -45,6 +45,11 @@ pub(super) fn absolute_end(row: &TokenRow, settings: &IdentityTokenSettings) -> 
     Timestamp(row.proven.min(row.created)).plus(seconds(life))
 }
 
+/// No token of a person that has a renewal ends by its age before it is this old, in seconds.
+pub(super) fn shortest_with_renewal(settings: &IdentityTokenSettings) -> i64 {
+    seconds(settings.absolute.value.min(BY_DEVICE))
+}
+
 /// Whether the last look is too old to go by. One that lies in the future tells that the clock was wrong.
 pub(super) fn needs_recheck(row: &TokenRow, settings: &IdentityTokenSettings, now: Timestamp) -> bool {
     row.recheck != snapshot::IMPOSSIBLE && is_old(Timestamp(row.looked), settings, now)
@@ -61,7 +66,9 @@ pub(super) fn seconds(period: Period) -> i64 {
 }
 
 /// Reasons that are stored, as words that last as long as the program.
-const REASONS: [&str; 20] = [
+const REASONS: [&str; 22] = [
+    "idle",
+    "absolute",
     "revoked",
     "replaced",
     "password_changed",

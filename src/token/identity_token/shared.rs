@@ -9,8 +9,10 @@ use crate::store::{SealedToken, StoreError, TokenRow};
 
 /// Whose saved logins are meant.
 #[derive(Clone, Copy)]
-struct Person<'a> {
-    identity: &'a Identity,
+pub(super) struct Person<'a> {
+    provider: &'a str,
+    realm: &'a str,
+    subject: &'a str,
     fingerprint: &'a str,
 }
 
@@ -18,7 +20,8 @@ impl IdentityTokens {
     /// Somebody signed in, which ended every renewal that the issuer gave them before: their live tokens get the new one. What was
     /// looked at in the second of `at` or later is not older than it, and stays.
     pub async fn share(&self, identity: &Identity, fingerprint: &str, renewal: &Renewal, at: Timestamp) -> Result<(), StoreError> {
-        let person = Person { identity, fingerprint };
+        let Identity { provider, realm, id: subject, .. } = identity;
+        let person = Person { provider, realm, subject, fingerprint };
         self.replace(person, renewal, |row, _| Timestamp(row.looked) < at || row.looked > self.clock.now().0).await
     }
 
@@ -60,25 +63,32 @@ impl IdentityTokens {
         Err(StoreError::Contended)
     }
 
-    async fn live(&self, person: Person<'_>) -> Result<Vec<SealedToken>, StoreError> {
-        let Person { identity, fingerprint } = person;
+    pub(super) async fn live(&self, person: Person<'_>) -> Result<Vec<SealedToken>, StoreError> {
         let now = self.clock.now();
-        let mut tokens = self.store.tokens_of(&identity.provider, &identity.id).await?;
+        let mut tokens = self.store.tokens_of(person.provider, person.subject).await?;
         tokens.retain(|token| {
             let row = token.row();
-            let is_theirs = row.fingerprint == fingerprint && row.realm == *identity.realm;
+            let is_theirs = row.fingerprint == person.fingerprint && row.realm == person.realm;
             is_theirs && row.recheck == snapshot::PROVIDER && life::ended(row, &self.settings, now).is_none()
         });
         Ok(tokens)
     }
 
-    fn opened(&self, row: &TokenRow) -> Option<Renewal> {
+    pub(super) fn opened(&self, row: &TokenRow) -> Option<Renewal> {
         self.store.open_renewal(row, row.renewal.as_ref()?).map(Renewal)
     }
 }
 
 impl<'a> From<&'a Presented> for Person<'a> {
     fn from(presented: &'a Presented) -> Self {
-        Self { identity: &presented.identity, fingerprint: &presented.fingerprint }
+        let Identity { provider, realm, id: subject, .. } = &presented.identity;
+        Self { provider, realm, subject, fingerprint: &presented.fingerprint }
+    }
+}
+
+impl<'a> From<&'a TokenRow> for Person<'a> {
+    fn from(row: &'a TokenRow) -> Self {
+        let TokenRow { provider, realm, subject, fingerprint, .. } = row;
+        Self { provider, realm, subject, fingerprint }
     }
 }

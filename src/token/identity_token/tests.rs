@@ -1,5 +1,6 @@
 //! Identity tokens on a real database, with a clock that the tests move.
 
+mod leftover;
 mod shared;
 
 use std::sync::Arc;

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn renewal(text: &str) -> Renewal {
+pub(super) fn renewal(text: &str) -> Renewal {
     Renewal::from(text.as_bytes().to_vec())
 }
 
 impl Scene {
-    async fn mint_with(&self, identity: &Identity, service: &str, fingerprint: &str, text: &str) -> SecretString {
+    pub(super) async fn mint_with(&self, identity: &Identity, service: &str, fingerprint: &str, text: &str) -> SecretString {
         let (renewal, recheck) = (Some(renewal(text)), Recheck::ByProvider);
         self.tokens.mint(identity, service, fingerprint, renewal, recheck, BIRTH).await.unwrap()
     }
