@@ -1,6 +1,8 @@
 //! What saved logins live by, at issuers that give a new refresh token at every use: one that keeps one for each login and takes an
 //! old one that comes again for stolen, and one that keeps one for each person, as Dex does.
 
+mod give_back;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tower::ServiceExt;
 
 use super::basic;
 use crate::app::App;
-use crate::authn::oidc::fake::{DEVICE, FakeIssuer, Reply, TOKEN};
+use crate::authn::oidc::fake::{DEVICE, FakeIssuer, REVOKE, Reply, TOKEN};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::http::{Limits, Peer, router};
@@ -84,11 +86,14 @@ struct Scene {
 
 impl Scene {
     async fn new(keeps: Keeps) -> Self {
+        Self::with(keeps, if keeps == Keeps::OneForEachPerson { "dex" } else { "generic" }).await
+    }
+
+    async fn with(keeps: Keeps, preset: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = Arc::new(FakeIssuer::start().await);
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("rules.yaml", "version: 1\nrealm: sso\nrules:\n  - {name: dev, to: {group: dev}, allow: contributor, repository: team/**}\n");
-        let preset = if keeps == Keeps::OneForEachPerson { "dex" } else { "generic" };
         let text = format!(
             "public_url: {ORIGIN}\nservices: [{{name: reg, address: \"reg.test:5000\"}}, {{name: lab}}]\nsigning: {{create: true}}\n\
              rules: rules.yaml\naudit: {{file: audit.jsonl}}\nthrottle: {{rejection_floor: 0s}}\nproviders:\n  - name: sso\n    oidc:\n      \
@@ -97,11 +102,11 @@ impl Scene {
             issuer.issuer()
         );
         write("narrows.yaml", &text);
-        let (config, _) = config::load(&folder.path().join("narrows.yaml")).unwrap_or_else(|findings| panic!("{findings}"));
         let clock = Clock::fixed(Timestamp(1_790_000_000));
-        let app = App::start(config, clock.clone(), Exporter::idle()).await.unwrap();
-        let scene = Self { folder, issuer, known: Arc::default(), app: Arc::new(app), clock };
+        let app = started(&folder, &clock).await;
+        let scene = Self { folder, issuer, known: Arc::default(), app, clock };
         scene.answers(keeps);
+        scene.takes_back();
         scene
     }
 
@@ -140,6 +145,15 @@ impl Scene {
                 body["refresh_token"] = json!(renewal);
             }
             Reply::json(200, &body).after(Duration::from_millis(5))
+        });
+    }
+
+    /// The revocation endpoint.
+    fn takes_back(&self) {
+        let known = Arc::clone(&self.known);
+        self.issuer.by(REVOKE, move |asked| {
+            known.lock().unwrap().live.remove(&asked.form["token"]);
+            Reply::text(200, "")
         });
     }
 
@@ -232,6 +246,11 @@ impl Scene {
     fn refreshed(&self) -> Vec<String> {
         self.issuer.asked(TOKEN).iter().filter_map(|asked| asked.form.get("refresh_token").cloned()).collect()
     }
+}
+
+async fn started(folder: &tempfile::TempDir, clock: &Clock) -> Arc<App> {
+    let (config, _) = config::load(&folder.path().join("narrows.yaml")).unwrap_or_else(|findings| panic!("{findings}"));
+    Arc::new(App::start(config, clock.clone(), Exporter::idle()).await.unwrap())
 }
 
 async fn at_once(scene: &Arc<Scene>, count: usize, password: &'static str) -> Vec<(u16, Value)> {
