@@ -165,6 +165,13 @@ impl Glewlwyd {
         }
     }
 
+    /// How many refresh tokens of somebody still bring tokens.
+    pub(crate) async fn live_refresh_tokens(&self, person: &Person) -> usize {
+        let visitor = self.visitor(person).await;
+        let listed = oidc::json(visitor.get(&self.url("oidc/token?limit=1000")).await).await;
+        listed.as_array().unwrap().iter().filter(|token| token["enabled"] == true).count()
+    }
+
     /// Lets every refresh bring a new refresh token and end the old one.
     pub(crate) async fn rotate_refresh_tokens(&self) {
         let mut plugin = oidc::json(self.administrator.get(&self.url("mod/plugin/oidc")).await).await;

@@ -100,6 +100,13 @@ impl Keycloak {
         self.administer("POST", &format!("{path}/logout"), &json!({})).await;
     }
 
+    /// How many offline sessions somebody has with the client.
+    pub(crate) async fn offline_sessions(&self, person: &Person) -> usize {
+        let client = self.ask(&format!("/lab/clients?clientId={CLIENT_ID}")).await;
+        let path = format!("{}/offline-sessions/{}", self.person(person).await, client[0]["id"].as_str().unwrap());
+        self.ask(&path).await.as_array().unwrap().len()
+    }
+
     /// Signs with a new key from now on; the old one stays in the key set.
     pub(crate) async fn rotate_keys(&self) {
         let realm = self.ask("/lab").await;
@@ -112,10 +119,14 @@ impl Keycloak {
 
     /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
     pub(crate) async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        let visitor = Visitor::new();
+        self.sign_in_with(&Visitor::new(), person, authorization_url).await
+    }
+
+    /// The same with a browser that may be signed in already.
+    pub(crate) async fn sign_in_with(&self, visitor: &Visitor, person: &Person, authorization_url: &str) -> String {
         let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
         let page = visitor.get(authorization_url).await;
-        match self.pass(&visitor, person, page, &redirect_uri).await {
+        match self.pass(visitor, person, page, &redirect_uri).await {
             Ok(callback) => callback,
             Err(page) => panic!("the sign-in ends at: {page}"),
         }

@@ -8,6 +8,7 @@ pub mod credential_helper;
 pub mod ctr;
 pub mod dockerd;
 pub mod image;
+pub mod kept;
 pub mod namespace;
 pub mod oidc;
 pub mod podman;

@@ -2,6 +2,7 @@
 
 mod cold;
 mod faults;
+mod give_back;
 mod lab;
 mod lies;
 mod renewals;

@@ -39,10 +39,11 @@ pub(crate) enum Endpoint {
     Token,
     Device,
     Userinfo,
+    Revocation,
 }
 
 impl Endpoint {
-    const ALL: [Self; 5] = [Self::Discovery, Self::Jwks, Self::Token, Self::Device, Self::Userinfo];
+    const ALL: [Self; 6] = [Self::Discovery, Self::Jwks, Self::Token, Self::Device, Self::Userinfo, Self::Revocation];
 
     fn name(self) -> &'static str {
         match self {
@@ -51,6 +52,7 @@ impl Endpoint {
             Self::Token => "token",
             Self::Device => "device",
             Self::Userinfo => "userinfo",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -409,6 +411,11 @@ impl OpenidProvider {
             authorizations: of("requests", "authorization"),
             refresh_reuses: counted["refresh_reuses"].as_u64().unwrap(),
         }
+    }
+
+    /// How many refresh tokens still bring tokens, of anybody.
+    pub(crate) async fn live_refresh_tokens(&self) -> u64 {
+        self.command("live_refresh_tokens", json!({})).await.as_u64().unwrap()
     }
 
     /// The last requests, the newest last.

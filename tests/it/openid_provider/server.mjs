@@ -254,6 +254,8 @@ const commands = {
     await code.save();
   },
   counters: () => counters,
+  // Those that still bring tokens, of anybody.
+  live_refresh_tokens: () => [...stored].filter(([key, payload]) => key.startsWith('RefreshToken:') && !payload.consumed).length,
   requests: () => requests,
 };
 

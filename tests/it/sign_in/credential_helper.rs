@@ -4,6 +4,7 @@ use super::account::{self, Account, DOCKER, clients};
 use super::house::{ENDED, House, NOTICED, OpenidProvider, SERVICE};
 use crate::end_to_end::lab::export;
 use crate::labs::credential_helper::NAME;
+use crate::labs::kept;
 use crate::labs::oidc::BOB;
 use crate::labs::process::{self, Ran};
 use crate::labs::registry::Registry;
@@ -34,6 +35,8 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     let token = account.identity_token().await;
     account.lab.run_other(DOCKER, &["logout", &host], b"").await.ok().says(&["Removing login credentials"]);
     assert_eq!(house.refusal(&token).await, Some((401, ENDED.to_owned())));
+    kept::come_to(&house.bridge, 0).await;
+    assert_eq!(kept::given_back(&house.bridge).await, 1, "{}", house.bridge.log());
     account.push(DOCKER, "dev/pushed:2").await.refused(&["authentication required"]);
 }
 
