@@ -134,11 +134,10 @@ async fn at_keycloak() {
     assert_eq!((lab.offline_sessions(alice).await, kept::given_back(&bridge).await), (0, 2));
 
     // Whoever is signed in with a browser already has one session there, however often they sign in here.
-    let callback = bridge.url("/oidc/sso/callback");
-    lab.redirect_to(&callback).await;
-    let browser = Visitor::new();
-    let elsewhere = party.authorization_url(&callback, "openid", "n");
-    oidc::json(party.exchange(&lab.sign_in_with(&browser, alice, &elsewhere).await, &callback).await).await;
+    lab.redirect_to(&bridge.url("/oidc/sso/callback")).await;
+    let (browser, account) = (Visitor::new(), format!("{}/account/", lab.issuer()));
+    let elsewhere = party.authorization_url(&account, "openid", "n").replace("client_id=registry", "client_id=account-console");
+    lab.sign_in_with(&browser, alice, &elsewhere).await;
     let mut logins = Vec::new();
     for _ in 0..2 {
         let code = code(&bridge, &lab, &browser, alice).await;
@@ -154,7 +153,7 @@ async fn at_keycloak() {
     assert_eq!((lab.offline_sessions(alice).await, kept::given_back(&bridge).await), (0, 3));
     // The browser goes on: nobody is asked who they are.
     let back = browser.get(&elsewhere).await;
-    assert!(visitor::redirect(&back).is_some_and(|to| to.starts_with(&callback)), "{}", back.status());
+    assert!(visitor::redirect(&back).is_some_and(|to| to.starts_with(&account)), "{}", back.status());
 
     // Nobody has to know of what the issuer ended itself.
     let last = identity_token(&bridge, alice, "ops").await;
