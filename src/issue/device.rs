@@ -211,6 +211,7 @@ impl Issuer {
         record.identified(service.policy, identity, false);
         if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
             record.because(rejection.as_str());
+            self.leave(identity, self.authenticator.fingerprint(&identity.provider), signed_in.renewal.clone()).await;
             return Err(Refusal::Rejected);
         }
         let birth = Birth { how: Born::Device, source: request.client.source() };

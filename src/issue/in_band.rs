@@ -246,6 +246,7 @@ impl Issuer {
         record.identified(service.policy, &identity, false);
         if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
             record.because(rejection.as_str());
+            self.leave(&identity, self.authenticator.fingerprint(&identity.provider), renewal).await;
             return Err(Refusal::Rejected);
         }
         Ok(Proof { fresh: true, born: Born::InBand, renewal, ..Proof::of(Principal::Identified(identity.into())) })

@@ -110,7 +110,10 @@ impl Issuer {
         event.proof = Some((&identity).into());
         let (username, person) = (identity.username.clone(), person_of(&identity));
         let kept = KeptCode { identity, fingerprint: session.kept.fingerprint, renewal: session.kept.renewal, service: service.clone() };
-        self.keep(PendingKind::LoginCode, &code, &person, &encode(&kept), CODES).await?;
+        if let Err(refusal) = self.keep(PendingKind::LoginCode, &code, &person, &encode(&kept), CODES).await {
+            self.leave(&kept.identity, Some(kept.fingerprint), kept.renewal.and_then(Into::into)).await;
+            return Err(refusal);
+        }
         self.write(&event).await?;
         tracing::info!(request_id = %caller.id, provider = %kept.identity.provider, username = %username, service, "a login code was given for {service}");
         Ok(LoginCode { code, username, service, address: settings.address().to_owned() })

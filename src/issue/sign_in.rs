@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use url::Url;
 
-pub(super) use self::kept::{KeptCode, decode, encode};
+pub(super) use self::kept::{KeptCode, KeptLeftover, decode, encode};
 pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
 
 use self::kept::{KeptSignIn, KeptStart};
@@ -226,6 +226,7 @@ impl Issuer {
         let identity = Identity { method: Method::SignIn, ..identity };
         if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
             *word = rejection.as_str();
+            self.leave(&identity, Some(start.fingerprint), renewal).await;
             return Err(SignInRefusal::Denied);
         }
         let fingerprint = self.authenticator.fingerprint(&identity.provider).ok_or(SignInRefusal::Ended)?;
@@ -235,12 +236,15 @@ impl Issuer {
         let kept = KeptSignIn {
             identity: identity.clone(),
             fingerprint,
-            renewal: renewal.map(Into::into),
+            renewal: renewal.clone().map(Into::into),
             code_given: false,
             csrf: csrf.expose_secret().to_owned(),
             service: start.service,
         };
-        self.keep(PendingKind::SignIn, &session, &person, &encode(&kept), SIGN_INS).await?;
+        if let Err(refusal) = self.keep(PendingKind::SignIn, &session, &person, &encode(&kept), SIGN_INS).await {
+            self.leave(&identity, Some(kept.fingerprint), renewal).await;
+            return Err(refusal);
+        }
         Ok((session, identity))
     }
 
@@ -318,8 +322,11 @@ impl Issuer {
     }
 
     async fn end_session(&self, session: &SecretString) -> Result<(), SignInRefusal> {
-        if let Some(row) = self.store.pending(PendingKind::SignIn, session, self.clock.now()).await? {
-            self.store.take_pending(PendingKind::SignIn, session, &row).await?;
+        let Some(row) = self.store.pending(PendingKind::SignIn, session, self.clock.now()).await? else { return Ok(()) };
+        if self.store.take_pending(PendingKind::SignIn, session, &row).await?
+            && let Some(KeptSignIn { identity, fingerprint, renewal, .. }) = decode(&row.value)
+        {
+            self.leave(&identity, Some(fingerprint), renewal.and_then(Into::into)).await;
         }
         Ok(())
     }
@@ -367,7 +374,12 @@ fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
 
 /// Whom what a person holds counts against. A provider's name has no `/`.
 pub(super) fn person_of(identity: &Identity) -> String {
-    format!("person {}/{}", identity.provider, identity.id)
+    source_of(&identity.provider, &identity.id)
+}
+
+/// The same of a provider and a stable id.
+pub(super) fn source_of(provider: &str, id: &str) -> String {
+    format!("person {provider}/{id}")
 }
 
 /// 256 bits as text.

@@ -2,7 +2,8 @@
 //! bound to its place, so that who can read the database learns nothing and who can write it makes nothing that is believed.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
 use super::seal::Field;
@@ -26,7 +27,12 @@ pub enum PendingKind {
     InBandStart,
     /// A process looks at a login; found by the login.
     Recheck,
+    /// What is left of a sign-in that is over; found by nobody but [`Store::pending_leftovers`].
+    Leftover,
 }
+
+/// What a sign-in or a code that is over may leave is kept for so long beyond its end, in seconds.
+const KEPT_AFTER_END: i64 = 7 * 24 * 3600;
 
 impl PendingKind {
     const fn as_str(self) -> &'static str {
@@ -38,6 +44,7 @@ impl PendingKind {
             Self::InBandFlow => "in_band_flow",
             Self::InBandStart => "in_band_start",
             Self::Recheck => "recheck",
+            Self::Leftover => "leftover",
         }
     }
 }
@@ -93,17 +100,33 @@ impl std::fmt::Debug for Pending {
     }
 }
 
+/// What is left of a sign-in or a code.
+pub struct PendingLeftover {
+    /// Where the database keeps it: what comes later comes behind it.
+    pub place: i64,
+    /// What was kept; none where the row was written or altered by hand.
+    pub value: Option<Zeroizing<Vec<u8>>>,
+    sealed: Vec<u8>,
+}
+
+impl std::fmt::Debug for PendingLeftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingLeftover").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Keeps one until it is over, where there is room for it.
     pub async fn begin_pending(&self, new: &NewPending<'_>, now: Timestamp, caps: PendingCaps) -> Result<Begun, StoreError> {
         let NewPending { kind, key, source, expires, value } = new;
         let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
-        let sealed = self.seals.vault.close(&bound(*kind, &key, &source, *expires), value)?;
+        let sealed = self.seals.vault.close(&bound(kind.as_str(), &key, &source, *expires), value)?;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("DELETE FROM pending WHERE expires <= ?").bind(now.0).execute(&mut *transaction).await?;
-        let counts = sqlx::query("SELECT COUNT(*), COUNT(*) FILTER (WHERE source = ?) FROM pending WHERE kind = ?")
+        purge(&mut transaction, now).await?;
+        let counts = sqlx::query("SELECT COUNT(*), COUNT(*) FILTER (WHERE source = ?) FROM pending WHERE kind = ? AND expires > ?")
             .bind(&source)
             .bind(kind.as_str())
+            .bind(now.0)
             .fetch_one(&mut *transaction)
             .await?;
         let (all, own): (i64, i64) = (counts.try_get(0)?, counts.try_get(1)?);
@@ -129,7 +152,7 @@ impl Store {
     pub async fn claim_pending(&self, new: &NewPending<'_>, now: Timestamp) -> Result<Option<Pending>, StoreError> {
         let NewPending { kind, key, source, expires, value } = new;
         let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
-        let sealed = self.seals.vault.close(&bound(*kind, &key, &source, *expires), value)?;
+        let sealed = self.seals.vault.close(&bound(kind.as_str(), &key, &source, *expires), value)?;
         // What is over is as good as gone.
         let done = sqlx::query(
             "INSERT INTO pending (kind, key, source, expires, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE \
@@ -160,7 +183,7 @@ impl Store {
         if expires <= now {
             return Ok(None);
         }
-        let Some(value) = self.seals.vault.open(&bound(kind, &key, &source, expires), &sealed) else {
+        let Some(value) = self.seals.vault.open(&bound(kind.as_str(), &key, &source, expires), &sealed) else {
             tracing::error!(kind = kind.as_str(), "a row of pending was written or altered by hand and is refused");
             return Ok(None);
         };
@@ -181,7 +204,7 @@ impl Store {
     /// Keeps another value in its place, to the same end. False where somebody else was faster.
     pub async fn replace_pending(&self, kind: PendingKind, key: &SecretString, read: &Pending, value: &[u8]) -> Result<bool, StoreError> {
         let key = self.pending_key(kind, key);
-        let sealed = self.seals.vault.close(&bound(kind, &key, &read.source, read.expires), value)?;
+        let sealed = self.seals.vault.close(&bound(kind.as_str(), &key, &read.source, read.expires), value)?;
         let done = sqlx::query("UPDATE pending SET value = ? WHERE kind = ? AND key = ? AND value = ?")
             .bind(sealed)
             .bind(kind.as_str())
@@ -192,10 +215,59 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Forgets what is over.
+    /// Forgets what is over; what may leave something, a week later.
     pub async fn purge_pending(&self, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM pending WHERE expires <= ?").bind(now.0).execute(&self.pool).await?;
+        let mut connection = self.pool.acquire().await?;
+        purge(&mut connection, now).await
+    }
+
+    /// Sign-ins and codes that are over: at most `at_most` behind the place `after`, in their order.
+    pub async fn pending_leftovers(&self, now: Timestamp, after: i64, at_most: u32) -> Result<Vec<PendingLeftover>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT rowid, kind, key, source, expires, value FROM pending WHERE rowid > ? AND (kind = ? OR kind IN (?, ?) AND expires <= ?) \
+             ORDER BY rowid LIMIT ?",
+        )
+        .bind(after)
+        .bind(PendingKind::Leftover.as_str())
+        .bind(PendingKind::SignIn.as_str())
+        .bind(PendingKind::LoginCode.as_str())
+        .bind(now.0)
+        .bind(at_most)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row: &SqliteRow| Ok(PendingLeftover { place: row.try_get(0)?, value: self.opened(row)?, sealed: row.try_get(5)? });
+        rows.iter().map(read).collect()
+    }
+
+    /// Forgets what is left of one, where it still is as it was read.
+    pub async fn drop_leftover(&self, leftover: &PendingLeftover) -> Result<(), StoreError> {
+        let query = sqlx::query("DELETE FROM pending WHERE rowid = ? AND value = ?").bind(leftover.place).bind(&leftover.sealed);
+        query.execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// What is kept of the sign-ins and codes of this source that are not over.
+    pub async fn sign_ins_of(&self, source: &str, now: Timestamp) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
+        let rows =
+            sqlx::query("SELECT rowid, kind, key, source, expires, value FROM pending WHERE kind IN (?, ?) AND source = ? AND expires > ?")
+                .bind(PendingKind::SignIn.as_str())
+                .bind(PendingKind::LoginCode.as_str())
+                .bind(self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]))
+                .bind(now.0)
+                .fetch_all(&self.pool)
+                .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            found.extend(self.opened(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The value of a row with these columns: place, kind, key, source, end, value.
+    fn opened(&self, row: &SqliteRow) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let (kind, key, source): (String, Vec<u8>, Vec<u8>) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        let (expires, sealed): (i64, Vec<u8>) = (row.try_get(4)?, row.try_get(5)?);
+        Ok(self.seals.vault.open(&bound(&kind, &key, &source, Timestamp(expires)), &sealed))
     }
 
     fn pending_key(&self, kind: PendingKind, key: &SecretString) -> Vec<u8> {
@@ -203,8 +275,19 @@ impl Store {
     }
 }
 
-fn bound<'a>(kind: PendingKind, key: &'a [u8], source: &'a [u8], expires: Timestamp) -> [Field<'a>; 4] {
-    [Field::Text(kind.as_str()), Field::Bytes(key), Field::Bytes(source), Field::Number(expires.0)]
+async fn purge(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM pending WHERE expires <= ? AND (kind NOT IN (?, ?) OR expires <= ?)")
+        .bind(now.0)
+        .bind(PendingKind::SignIn.as_str())
+        .bind(PendingKind::LoginCode.as_str())
+        .bind(now.plus(-KEPT_AFTER_END).0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn bound<'a>(kind: &'a str, key: &'a [u8], source: &'a [u8], expires: Timestamp) -> [Field<'a>; 4] {
+    [Field::Text(kind), Field::Bytes(key), Field::Bytes(source), Field::Number(expires.0)]
 }
 
 #[cfg(test)]

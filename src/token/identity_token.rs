@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 pub use birth::{Birth, Born};
 pub use leftover::{Leftover, Leftovers};
 pub use revocation::{Listed, Selection};
+pub use shared::Person;
 
 use self::secret::Secrets;
 use self::settings::IdentityTokenSettings;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -157,7 +157,7 @@ impl Scene {
         });
     }
 
-    async fn send(&self, request: Request<Body>) -> (u16, axum::http::HeaderMap, String) {
+    async fn send(&self, request: Request<Body>) -> (u16, HeaderMap, String) {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Peer("192.0.2.7:4711".parse().unwrap()));
         parts.headers.insert("host", "127.0.0.1:5001".parse().unwrap());
@@ -196,18 +196,16 @@ impl Scene {
         serde_json::from_str::<Value>(&done).unwrap()["refresh_token"].as_str().unwrap().to_owned()
     }
 
-    /// A login code of a sign-in with a browser.
-    async fn code(&self, service: &str) -> String {
-        let with = |method: &str, target: &str, cookies: &str, form: String| {
-            let request = Request::builder().method(method).uri(target).header("content-type", "application/x-www-form-urlencoded");
-            let request = request.header("origin", ORIGIN).header("sec-fetch-site", "same-origin").header("cookie", cookies);
-            self.send(request.body(Body::from(form)).unwrap())
-        };
-        let cookies = |headers: &axum::http::HeaderMap| {
-            let values = headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned());
-            values.filter(|cookie| !cookie.ends_with('=')).collect::<Vec<_>>().join("; ")
-        };
-        let (_, headers, body) = with("POST", "/login/start", "", "provider=sso".to_owned()).await;
+    async fn browse(&self, method: &str, target: &str, cookies: &str, form: String) -> (HeaderMap, String) {
+        let request = Request::builder().method(method).uri(target).header("content-type", "application/x-www-form-urlencoded");
+        let request = request.header("origin", ORIGIN).header("sec-fetch-site", "same-origin").header("cookie", cookies);
+        let (_, headers, body) = self.send(request.body(Body::from(form)).unwrap()).await;
+        (headers, body)
+    }
+
+    /// A sign-in with a browser that may have signed in before: its cookies afterwards.
+    async fn sign_in(&self, former: &str) -> String {
+        let (headers, body) = self.browse("POST", "/login/start", former, "provider=sso".to_owned()).await;
         let url: url::Url = headers.get("location").unwrap_or_else(|| panic!("{body}")).to_str().unwrap().parse().unwrap();
         let asked: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         // The code says the nonce, so that the issuer need not remember it.
@@ -216,11 +214,22 @@ impl Scene {
             .append_pair("state", &asked["state"])
             .append_pair("iss", &self.issuer.issuer())
             .finish();
-        let (_, headers, _) = with("GET", &format!("/oidc/sso/callback?{back}"), &cookies(&headers), String::new()).await;
-        let session = cookies(&headers);
-        let (_, _, page) = with("GET", "/login", &session, String::new()).await;
-        let csrf = page.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("{page}")).1.split('"').next().unwrap().to_owned();
-        let (_, _, page) = with("POST", "/login/code", &session, format!("csrf={csrf}&service={service}")).await;
+        let sent = format!("{}; {former}", cookies(&headers));
+        let (headers, _) = self.browse("GET", &format!("/oidc/sso/callback?{back}"), &sent, String::new()).await;
+        cookies(&headers)
+    }
+
+    /// What the page of somebody who signed in sends along.
+    async fn csrf(&self, session: &str) -> String {
+        let (_, page) = self.browse("GET", "/login", session, String::new()).await;
+        page.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("{page}")).1.split('"').next().unwrap().to_owned()
+    }
+
+    /// A login code of a sign-in with a browser.
+    async fn code(&self, service: &str) -> String {
+        let session = self.sign_in("").await;
+        let form = format!("csrf={}&service={service}", self.csrf(&session).await);
+        let (_, page) = self.browse("POST", "/login/code", &session, form).await;
         let code = page.split_once("<code>nrl_").unwrap_or_else(|| panic!("{page}")).1.split('<').next().unwrap();
         format!("nrl_{code}")
     }
@@ -246,6 +255,11 @@ impl Scene {
     fn refreshed(&self) -> Vec<String> {
         self.issuer.asked(TOKEN).iter().filter_map(|asked| asked.form.get("refresh_token").cloned()).collect()
     }
+}
+
+fn cookies(headers: &HeaderMap) -> String {
+    let values = headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned());
+    values.filter(|cookie| !cookie.ends_with('=')).collect::<Vec<_>>().join("; ")
 }
 
 async fn started(folder: &tempfile::TempDir, clock: &Clock) -> Arc<App> {

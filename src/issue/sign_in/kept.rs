@@ -53,6 +53,17 @@ pub(in crate::issue) struct KeptCode {
     pub(in crate::issue) service: String,
 }
 
+/// What is left of a sign-in or a code that is over: the part that both have.
+#[derive(Deserialize, Serialize)]
+pub(in crate::issue) struct KeptLeftover {
+    /// Whose it was.
+    pub(in crate::issue) identity: Identity,
+    /// What the issuer was at the sign-in.
+    pub(in crate::issue) fingerprint: String,
+    /// What the issuer gave.
+    pub(in crate::issue) renewal: Option<KeptRenewal>,
+}
+
 /// A renewal as text.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(transparent)]

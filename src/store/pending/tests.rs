@@ -183,3 +183,43 @@ async fn what_is_over_is_not_found_and_goes() {
     scene.store.purge_pending(NOW.plus(60)).await.unwrap();
     assert!(!at(0).await);
 }
+
+#[tokio::test]
+async fn what_may_leave_something_is_kept_for_a_week_and_takes_no_place() {
+    let scene = Scene::new().await;
+    let over = NOW.plus(60);
+    for (kind, key) in [(PendingKind::SignIn, "1"), (PendingKind::SignIn, "2"), (PendingKind::LoginCode, "3"), (KIND, "4")] {
+        assert_eq!(scene.begin(kind, key, "a", NOW).await, Begun::Kept);
+    }
+    assert_eq!(scene.begin(PendingKind::SignIn, "5", "a", NOW).await, Begun::SourceFull);
+    let left = async |now| scene.store.pending_leftovers(now, 0, 10).await.unwrap();
+    assert_eq!(left(NOW.plus(59)).await.len(), 0);
+    assert_eq!(scene.store.sign_ins_of("a", NOW).await.unwrap().len(), 3);
+    assert_eq!(scene.store.sign_ins_of("b", NOW).await.unwrap().len(), 0);
+    assert_eq!(scene.begin(PendingKind::SignIn, "5", "a", over).await, Begun::Kept);
+    scene.store.purge_pending(over).await.unwrap();
+    let found = left(over).await;
+    assert_eq!(found.iter().filter(|one| one.value.as_ref().is_some_and(|value| value.as_slice() == b"what is kept")).count(), 3);
+    assert!(scene.store.pending(PendingKind::SignIn, &secret("1"), over).await.unwrap().is_none());
+    assert_eq!(scene.store.sign_ins_of("a", over).await.unwrap().len(), 1);
+    // In pages, and each once.
+    let second = scene.store.pending_leftovers(over, found[0].place, 1).await.unwrap();
+    assert_eq!((second.len(), second[0].place), (1, found[1].place));
+    scene.store.drop_leftover(&found[1]).await.unwrap();
+    assert_eq!(left(over).await.len(), 2);
+    scene.store.purge_pending(over.plus(KEPT_AFTER_END - 1)).await.unwrap();
+    assert_eq!(left(over).await.len(), 2);
+    scene.store.purge_pending(over.plus(KEPT_AFTER_END)).await.unwrap();
+    assert_eq!(left(over).await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_somebody_else_wrote_leaves_nothing() {
+    let scene = Scene::new().await;
+    scene.begin(PendingKind::SignIn, "1", "a", NOW).await;
+    scene.begin(PendingKind::Leftover, "2", "a", NOW).await;
+    assert_eq!(scene.store.pending_leftovers(NOW, 0, 10).await.unwrap().len(), 1);
+    scene.forge("UPDATE pending SET expires = expires - 60").await;
+    let found = scene.store.pending_leftovers(NOW, 0, 10).await.unwrap();
+    assert_eq!(found.iter().map(|one| one.value.is_some()).collect::<Vec<_>>(), [false, false]);
+}

@@ -1,7 +1,7 @@
 //! What is left of a login that is over: the renewal, which its provider may take back. The rows themselves are the list of what is
 //! to be done, so that nothing is forgotten by an outage or a restart, and it does not matter which process ended a login.
 
-use super::{ATTEMPTS, IdentityTokens, PresentError, Presented, life, renew};
+use super::{ATTEMPTS, IdentityTokens, Person, PresentError, Presented, life, renew};
 use crate::authn::verdict::{Renewal, SESSION_ENDED};
 use crate::store::{SealedToken, StoreError, TokenRow};
 
@@ -31,19 +31,9 @@ impl Leftover {
         &self.token.row().id
     }
 
-    /// Which provider vouched.
-    pub fn provider(&self) -> &str {
-        &self.token.row().provider
-    }
-
-    /// What the provider was then.
-    pub fn fingerprint(&self) -> &str {
-        &self.token.row().fingerprint
-    }
-
-    /// The stable id of its owner at the provider.
-    pub fn subject(&self) -> &str {
-        &self.token.row().subject
+    /// Whose it is.
+    pub fn person(&self) -> Person<'_> {
+        self.token.row().into()
     }
 
     /// Whether it was the provider that ended it: there is nothing to give back.
@@ -78,12 +68,6 @@ impl IdentityTokens {
         let Some(reason) = life::ended(token.row(), &self.settings, now) else { return Ok(None) };
         let ended = token.row().clone().ended(now, reason);
         if self.store.replace_token(&token, &ended).await? { self.store.find_token(&ended.token_hash).await } else { Ok(None) }
-    }
-
-    /// What the live logins of the same person at the same provider live by.
-    pub async fn renewals_beside(&self, leftover: &Leftover) -> Result<Vec<Renewal>, StoreError> {
-        let live = self.live(leftover.token.row().into()).await?;
-        Ok(live.iter().filter_map(|token| self.opened(token.row())).collect())
     }
 
     /// Takes the renewal out of the row. False where somebody changed the row meanwhile: it is found again then.

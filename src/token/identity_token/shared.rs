@@ -8,21 +8,24 @@ use crate::clock::Timestamp;
 use crate::store::{SealedToken, StoreError, TokenRow};
 
 /// Whose saved logins are meant.
-#[derive(Clone, Copy)]
-pub(super) struct Person<'a> {
-    provider: &'a str,
-    realm: &'a str,
-    subject: &'a str,
-    fingerprint: &'a str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person<'a> {
+    /// Which provider vouched.
+    pub provider: &'a str,
+    /// What it was then: under another fingerprint the same stable id may be somebody else's.
+    pub fingerprint: &'a str,
+    /// The realm.
+    pub realm: &'a str,
+    /// The stable id at the provider.
+    pub subject: &'a str,
 }
 
 impl IdentityTokens {
     /// Somebody signed in, which ended every renewal that the issuer gave them before: their live tokens get the new one. What was
     /// looked at in the second of `at` or later is not older than it, and stays.
     pub async fn share(&self, identity: &Identity, fingerprint: &str, renewal: &Renewal, at: Timestamp) -> Result<(), StoreError> {
-        let Identity { provider, realm, id: subject, .. } = identity;
-        let person = Person { provider, realm, subject, fingerprint };
-        self.replace(person, renewal, |row, _| Timestamp(row.looked) < at || row.looked > self.clock.now().0).await
+        self.replace(Person::of(identity, fingerprint), renewal, |row, _| Timestamp(row.looked) < at || row.looked > self.clock.now().0)
+            .await
     }
 
     /// The renewals that this person's tokens live by: the presented token's own as it stands now, then those of the others, the
@@ -37,6 +40,11 @@ impl IdentityTokens {
             }
         }
         Ok(found)
+    }
+
+    /// What the live logins of somebody live by.
+    pub async fn renewals_of_person(&self, person: Person<'_>) -> Result<Vec<Renewal>, StoreError> {
+        Ok(self.live(person).await?.iter().filter_map(|token| self.opened(token.row())).collect())
     }
 
     /// Puts the renewal of a look in the place of those that are of no use any more, in every live token of the person.
@@ -79,16 +87,23 @@ impl IdentityTokens {
     }
 }
 
+impl<'a> Person<'a> {
+    /// The owner of an identity.
+    pub fn of(identity: &'a Identity, fingerprint: &'a str) -> Self {
+        let Identity { provider, realm, id: subject, .. } = identity;
+        Self { provider, fingerprint, realm, subject }
+    }
+}
+
 impl<'a> From<&'a Presented> for Person<'a> {
     fn from(presented: &'a Presented) -> Self {
-        let Identity { provider, realm, id: subject, .. } = &presented.identity;
-        Self { provider, realm, subject, fingerprint: &presented.fingerprint }
+        Self::of(&presented.identity, &presented.fingerprint)
     }
 }
 
 impl<'a> From<&'a TokenRow> for Person<'a> {
     fn from(row: &'a TokenRow) -> Self {
-        let TokenRow { provider, realm, subject, fingerprint, .. } = row;
-        Self { provider, realm, subject, fingerprint }
+        let TokenRow { provider, fingerprint, realm, subject, .. } = row;
+        Self { provider, fingerprint, realm, subject }
     }
 }

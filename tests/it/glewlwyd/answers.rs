@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Glewlwyd;
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{ALICE, BOB, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups, json};
+use crate::labs::oidc::{ALICE, BOB, CLIENT_SECRET, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups, json};
 use crate::labs::wait;
 use crate::slapd::{Options, Slapd};
 
@@ -145,4 +145,25 @@ async fn people_of_a_directory_have_its_groups() {
     let party = RelyingParty::of(&lab.issuer()).await;
     let claims = claims(&tokens(&party, &alice).await["id_token"]);
     assert!(groups(&claims).contains(&"cn=developers,ou=groups,dc=example,dc=org"), "{claims}");
+}
+
+#[tokio::test]
+async fn refresh_tokens_are_taken_back_one_by_one() {
+    let Some(lab) = Glewlwyd::start().await else { return };
+    let party = RelyingParty::of(&lab.issuer()).await;
+    let (first, second) = (tokens(&party, &ALICE).await, tokens(&party, &ALICE).await);
+    let [first, second] = [&first, &second].map(|tokens| tokens["refresh_token"].as_str().unwrap());
+    let said = async |token: &str, secret: &str| {
+        let answer = party.revoke(token, secret).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let told = [
+        said(first, "wrong").await,
+        said(first, CLIENT_SECRET).await,
+        said(first, CLIENT_SECRET).await,
+        said("made-up", CLIENT_SECRET).await,
+    ];
+    assert_eq!(told.each_ref().map(|(status, body)| (*status, body.as_str())), [(401, ""), (200, ""), (200, ""), (200, "")]);
+    assert!(party.refresh(first).await.status().is_client_error());
+    assert_eq!(party.refresh(second).await.status(), StatusCode::OK);
 }

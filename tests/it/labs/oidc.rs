@@ -60,6 +60,12 @@ impl RelyingParty {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
     }
 
+    /// Gives a refresh token back with this secret (RFC 7009).
+    pub async fn revoke(&self, refresh_token: &str, secret: &str) -> Response {
+        let form = [("token", refresh_token), ("token_type_hint", "refresh_token")];
+        self.client.post(self.endpoint("revocation_endpoint")).basic_auth(CLIENT_ID, Some(secret)).form(&form).send().await.unwrap()
+    }
+
     /// What userinfo answers.
     pub async fn userinfo(&self, access_token: &str) -> Response {
         self.client.get(self.endpoint("userinfo_endpoint")).bearer_auth(access_token).send().await.unwrap()

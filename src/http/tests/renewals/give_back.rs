@@ -193,3 +193,105 @@ async fn a_refresh_token_that_comes_during_the_logout_is_not_lost() {
     scene.give_back().await;
     assert_eq!((scene.given_back(), scene.live(), scene.kept().await), (vec!["R1".to_owned(), "R2".to_owned()], 0, 0));
 }
+
+// === Sign-ins of the page ===
+
+const SIGN_IN: i64 = 10 * 60;
+const CODE: i64 = 5 * 60;
+
+#[tokio::test]
+async fn who_signs_out_at_the_page_is_out_at_the_issuer() {
+    let scene = Scene::new(Keeps::OneForEachLogin).await;
+    let session = scene.sign_in("").await;
+    let form = format!("csrf={}&service=", scene.csrf(&session).await);
+    scene.give_back().await;
+    assert_eq!(scene.live(), 1);
+    scene.browse("POST", "/login/out", &session, form).await;
+    scene.give_back().await;
+    scene.give_back().await;
+    assert_eq!((scene.given_back(), scene.live()), (vec!["R1".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_over_and_a_code_that_nobody_used_are_given_back() {
+    let scene = Scene::with(Keeps::OneForEachLogin, "okta").await;
+    scene.sign_in("").await;
+    scene.clock.advance(SIGN_IN - CODE);
+    scene.code("reg").await;
+    scene.clock.advance(CODE - 1);
+    // What others begin does not sweep it away.
+    let session = scene.sign_in("").await;
+    scene.give_back().await;
+    assert_eq!((scene.given_back(), scene.live()), (vec![], 3));
+    scene.clock.advance(1);
+    scene.app.upkeep().await;
+    scene.give_back().await;
+    let mut given_back = scene.given_back();
+    given_back.sort();
+    assert_eq!((given_back, scene.live()), (vec!["R1".to_owned(), "R2".to_owned()], 1));
+    // The code took along what the sign-in held, and a new sign-in ends the one before.
+    scene.sign_in(&session).await;
+    scene.give_back().await;
+    assert_eq!(scene.given_back().last().unwrap(), "R3");
+    scene.clock.advance(SIGN_IN);
+    scene.give_back().await;
+    assert_eq!((scene.given_back().len(), scene.live()), (4, 0));
+}
+
+#[tokio::test]
+async fn a_code_that_was_used_is_a_login() {
+    let scene = Scene::new(Keeps::OneForEachLogin).await;
+    let code = scene.code("reg").await;
+    let token = scene.login("reg", &code).await;
+    scene.clock.advance(SIGN_IN);
+    scene.give_back().await;
+    assert_eq!((scene.given_back(), scene.live()), (vec![], 1));
+    scene.two_looks("reg", std::slice::from_ref(&token)).await;
+    scene.log_out(&token).await;
+    scene.give_back().await;
+    assert_eq!((scene.given_back().len(), scene.live()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_logout_ends_no_sign_in_that_is_under_way() {
+    let scene = Scene::new(Keeps::OneForEachLogin).await;
+    let token = scene.login("reg", "good").await;
+    let code = scene.code("reg").await;
+    scene.log_out(&token).await;
+    scene.give_back().await;
+    assert_eq!((scene.given_back(), scene.kept().await), (vec![], 0));
+    let token = scene.login("reg", &code).await;
+    scene.two_looks("reg", &[token]).await;
+}
+
+#[tokio::test]
+async fn a_sign_in_waits_for_the_issuer_too_and_not_for_ever() {
+    let scene = Scene::new(Keeps::OneForEachLogin).await;
+    scene.sign_in("").await;
+    scene.clock.advance(SIGN_IN);
+    scene.issuer.next(REVOKE, Reply::text(500, ""));
+    scene.give_back().await;
+    scene.app.upkeep().await;
+    scene.give_back().await;
+    assert_eq!((scene.given_back().len(), scene.live()), (2, 0));
+    scene.sign_in("").await;
+    scene.clock.advance(SIGN_IN + 7 * 24 * 3600);
+    scene.app.upkeep().await;
+    scene.give_back().await;
+    assert_eq!(scene.given_back().len(), 2);
+}
+
+#[tokio::test]
+async fn another_client_is_shown_no_sign_in_either() {
+    let scene = Scene::new(Keeps::OneForEachLogin).await;
+    scene.sign_in("").await;
+    let path = scene.folder.path().join("narrows.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("client: {id: narrows", "client: {id: another")).unwrap();
+    let app = started(&scene.folder, &scene.clock).await;
+    let scene = Scene { app, ..scene };
+    assert_eq!(scene.try_login("reg", "bad").await.0, 401);
+    scene.clock.advance(SIGN_IN);
+    scene.give_back().await;
+    assert_eq!(scene.given_back(), Vec::<String>::new());
+}

@@ -59,9 +59,9 @@ async fn a_login_that_is_over_leaves_its_renewal_once() {
     }
     assert_eq!(scene.due().await, [(id.clone(), "first".to_owned())]);
     let leftover = only_leftover(&scene.tokens).await;
-    assert_eq!((leftover.provider(), leftover.fingerprint(), leftover.subject()), ("staff", "print", "uuid-1"));
+    assert_eq!(leftover.person(), Person::of(&alice, "print"));
     assert!(!leftover.ended_there() && !format!("{leftover:?}").contains("first"));
-    assert_eq!(scene.tokens.renewals_beside(&leftover).await.unwrap(), [renewal("second")]);
+    assert_eq!(scene.tokens.renewals_of_person(leftover.person()).await.unwrap(), [renewal("second")]);
     assert!(scene.tokens.forget_renewal(&leftover).await.unwrap());
     assert!(!scene.tokens.forget_renewal(&leftover).await.unwrap(), "another process was faster");
     assert!(!scene.holds_a_renewal(&id).await);
