@@ -200,6 +200,7 @@ impl Issuer {
                 let seconds = pauses.failed(provider, error.retry_after).as_secs();
                 tracing::warn!(
                     provider,
+                    token.id = token,
                     reason = error.reason,
                     "{of} is over and could not be ended at {provider}; it is tried again in {seconds} s"
                 );

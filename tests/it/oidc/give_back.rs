@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use super::lab::{Door, Lab, Plan, Ready};
 use super::{ask, bridge, ends, granted, refresh};
+use crate::dex::Dex;
 use crate::glewlwyd::Glewlwyd;
 use crate::keycloak::{self, Keycloak};
 use crate::labs::accounts::Person;
@@ -14,6 +15,7 @@ use crate::labs::oidc::{self, ALICE, BOB, RelyingParty};
 use crate::labs::visitor::{self, Visitor};
 use crate::labs::{kept, wait};
 use crate::openid_provider::{Endpoint, Fault};
+use crate::slapd::{Options, Slapd};
 
 /// A logout waits for no issuer.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -121,7 +123,23 @@ async fn at_glewlwyd() {
     assert_eq!(granted(&bridge, refresh(&bridge, &alice, "ops").await).await, 2);
 }
 
-/// Two logins, each of a session of its own.
+/// It takes none back.
+#[tokio::test]
+async fn at_dex() {
+    let Some(slapd) = Slapd::start(Options::default()).await else { return };
+    let Some(lab) = Dex::start(&slapd).await else { return };
+    let bridge = bridge(&lab.issuer(), "preset: dex").await;
+    let alice = Person { name: "alice", password: "secret", groups: &[] };
+    let (first, second) = (identity_token(&bridge, &alice, "developers").await, identity_token(&bridge, &alice, "developers").await);
+    kept::log_out(&bridge, &first).await;
+    kept::come_to(&bridge, 1).await;
+    assert_eq!(granted(&bridge, refresh(&bridge, &second, "developers").await).await, 2);
+    kept::log_out(&bridge, &second).await;
+    kept::come_to(&bridge, 0).await;
+    assert_eq!(kept::given_back(&bridge).await, 0);
+}
+
+/// Logins of a session each, and logins of one session.
 #[tokio::test]
 async fn at_keycloak() {
     let Some(lab) = Keycloak::start().await else { return };
