@@ -280,6 +280,10 @@ impl Issuer {
             (Ok(_), Err(_)) => Err(Refusal::Unavailable { retry_after: RETRY_AFTER }),
             (result, _) => result,
         };
+        let result = result.map_err(|refusal| match refusal {
+            Refusal::Rejected => self.sign_in_page().map_or(Refusal::Rejected, Refusal::RejectedBesidePage),
+            told => told,
+        });
         metrics::token_request(event.outcome.as_str(), request.received.elapsed());
         if result.as_ref().is_err_and(Refusal::is_rejection) {
             tokio::time::sleep_until(request.received + self.rejection_floor).await;

@@ -110,11 +110,8 @@ impl Issuer {
 
     /// What somebody is told whose password does not do.
     fn where_to_sign_in(&self) -> String {
-        match &self.public_url {
-            Some(url) => format!(
-                "a password is not enough for this account: open {}/login, then run the docker login that it shows",
-                url.as_str().trim_end_matches('/')
-            ),
+        match self.sign_in_page() {
+            Some(page) => format!("a password is not enough for this account: open {page}, then run the docker login that it shows"),
             None => "a password is not enough for this account: ask your administrator how to log in with a browser".to_owned(),
         }
     }

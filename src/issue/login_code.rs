@@ -196,10 +196,7 @@ impl Issuer {
 
     /// A text that ends in where to go.
     fn told(&self, what: &str) -> Refusal {
-        let page = self
-            .public_url
-            .as_ref()
-            .map_or_else(|| "the sign-in page".to_owned(), |url| format!("{}/login", url.as_str().trim_end_matches('/')));
+        let page = self.sign_in_page().unwrap_or_else(|| "the sign-in page".to_owned());
         Refusal::RejectedWithAdvice(format!("{what} {page}").into())
     }
 }

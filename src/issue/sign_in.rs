@@ -150,6 +150,11 @@ impl Issuer {
         (!providers.is_empty()).then(|| SignInOffer { url, providers, services: services() })
     }
 
+    /// The address of the page, where people can sign in.
+    pub(super) fn sign_in_page(&self) -> Option<String> {
+        self.sign_in_offer().map(|offer| format!("{}/login", offer.url.as_str().trim_end_matches('/')))
+    }
+
     /// Sends a browser to an issuer; `service` is what the person came for.
     pub async fn begin_sign_in(&self, caller: &Caller, provider: &str, service: Option<&str>) -> Result<BegunSignIn, SignInRefusal> {
         let public_url = self.public_url.as_ref().ok_or(SignInRefusal::NotOffered)?;

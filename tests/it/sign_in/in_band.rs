@@ -101,8 +101,10 @@ pub async fn other_clients_and_places_use_up_no_device_login<O: OpenidProvider>(
         skopeo::inspect(&house.image("dev/other:1"), Some(&user)).await.refused(&[WITH_DOCKER]);
     }
     house.let_docker_sign_in_from("192.0.2.0/24").await;
+    let page = house.bridge.url("/login");
+    let wrong = format!("unauthorized: invalid username or password; where a password is not enough, open {page}\n");
     for name in ["device", &told.name] {
-        login(&account, DOCKER, name, SECRET).await.refused(&["unauthorized: invalid username or password\n"]);
+        login(&account, DOCKER, name, SECRET).await.refused(&[&wrong]);
     }
     house.let_docker_sign_in_from(HERE).await;
     approved(&account, DOCKER, &told.name, SECRET).await.ok().says(&["Login Succeeded"]);
