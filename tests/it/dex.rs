@@ -5,6 +5,7 @@
 //! refresh token of the one before.
 
 mod answers;
+mod etcd;
 
 use std::env;
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use reqwest::Response;
 
+use self::etcd::Etcd;
 use crate::labs::accounts::Person;
 use crate::labs::oidc::{self, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use crate::labs::ports;
@@ -23,7 +25,9 @@ use crate::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
 /// A running server. Ends with its value or with the test process, whichever comes first.
 pub(crate) struct Dex {
     root: String,
+    // Before its storage, so that it ends first.
     _server: Server,
+    _storage: Etcd,
 }
 
 impl Dex {
@@ -33,14 +37,15 @@ impl Dex {
             require::skip("Dex (`make interop` fetches it where Go is)");
             return None;
         };
+        let storage = Etcd::start().await?;
         let folder = process::folder();
         let root = format!("http://{}", ports::free());
         let path = folder.join("dex.yaml");
-        fs::write(&path, configuration(&root, slapd, redirect_uri)).unwrap();
+        fs::write(&path, configuration(&root, storage.url(), slapd, redirect_uri)).unwrap();
         let server = Server::start("dex", folder, Path::new(&program), &["serve", &path.display().to_string()]);
         let url = format!("{root}/.well-known/openid-configuration");
         server.ready(async || reqwest::get(&url).await.map(drop).map_err(|error| error.to_string())).await;
-        Some(Self { root, _server: server })
+        Some(Self { root, _server: server, _storage: storage })
     }
 
     /// The same, for sign-ins that return to the address of all labs.
@@ -89,12 +94,12 @@ impl Dex {
     }
 }
 
-fn configuration(root: &str, slapd: &Slapd, redirect_uri: &str) -> String {
+fn configuration(root: &str, storage: &str, slapd: &Slapd, redirect_uri: &str) -> String {
     let listen = root.trim_start_matches("http://");
     let directory = slapd.url().replace("ldap://", "");
     format!(
         r#"issuer: {root}
-storage: {{type: memory}}
+storage: {{type: etcd, config: {{endpoints: ["{storage}"]}}}}
 web: {{http: "{listen}"}}
 oauth2:
   skipApprovalScreen: true

@@ -1,7 +1,6 @@
 //! The journeys at Keycloak and Dex, which only `make interop` brings. Both take their time to start, so one house serves all journeys, one
 //! after the other.
 
-use super::account::{Account, DOCKER};
 use super::house::{Beside, House, OpenidProvider, PASSWORDS, SERVICE};
 use super::page::SignInPage;
 use super::{credential_helper, in_band, journeys};
@@ -140,11 +139,7 @@ async fn dex() {
     let site = Site::new();
     let op = DexOverSlapd::start(&site.url("/oidc/corp/callback")).await;
     let Some(house) = House::open_beside(op, site, Beside { settings: PASSWORDS, ..Beside::default() }).await else { return };
-    journeys::password_pushes_where_a_group_allows_it(&house).await;
-    journeys::page_and_code_end_in_a_push(&house).await;
-    let account = Account::signed_in(&house, &BOB).await;
-    account.push(DOCKER, "dev/by-helper:1").await.ok();
-    account.push(DOCKER, "ops/by-helper:1").await.refused(&["denied"]);
+    every_login(&house).await;
     journeys::member_who_left_the_group_pushes_no_more(&house).await;
     house.op.set_groups(&BOB, &["dev"]).await;
     journeys::removed_person_gets_nothing_more(&house).await;
