@@ -6,6 +6,7 @@
 
 mod answers;
 mod etcd;
+mod logins;
 
 use std::env;
 use std::fs;
