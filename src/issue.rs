@@ -7,6 +7,7 @@ mod in_band;
 mod lease;
 mod login_code;
 mod look;
+mod randomness;
 mod record;
 mod request;
 mod sign_in;
