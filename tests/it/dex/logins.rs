@@ -62,7 +62,7 @@ async fn pull(bridge: &Bridge, token: &str) -> StatusCode {
 /// Pulls for so long that every login is looked at more than twice.
 async fn looks(bridge: &Bridge, logins: &[String]) {
     let began = Instant::now();
-    wait::until(Duration::from_secs(60), async || {
+    wait::until(Duration::from_mins(1), async || {
         for login in logins {
             assert_eq!(pull(bridge, login).await, StatusCode::OK, "{}", bridge.log());
         }

@@ -1,7 +1,7 @@
 //! Waiting for something to come true, with a deadline.
 
 use std::future::Future;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Asks until the answer is `Ok`; when `within` is over, fails with the last `Err`.
 #[track_caller]
@@ -24,6 +24,6 @@ where
 
 /// Waits for the next whole second of the clock.
 pub async fn next_second() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    tokio::time::sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())).await;
+    let over = jiff::Timestamp::now().subsec_nanosecond();
+    tokio::time::sleep(Duration::from_nanos(u64::try_from(1_000_000_000 - over).unwrap())).await;
 }
