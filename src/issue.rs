@@ -281,10 +281,7 @@ impl Issuer {
             (Ok(_), Err(_)) => Err(Refusal::Unavailable { retry_after: RETRY_AFTER }),
             (result, _) => result,
         };
-        let result = result.map_err(|refusal| {
-            let page = if refusal == Refusal::Rejected { self.sign_in_page() } else { None };
-            page.map_or(refusal, Refusal::RejectedBesidePage)
-        });
+        let result = result.map_err(|refusal| if refusal == Refusal::Rejected { self.rejected() } else { refusal });
         metrics::token_request(event.outcome.as_str(), request.received.elapsed());
         if result.as_ref().is_err_and(Refusal::is_rejection) {
             tokio::time::sleep_until(request.received + self.rejection_floor).await;

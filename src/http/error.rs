@@ -166,11 +166,7 @@ impl Failure {
 fn refused(refusal: &Refusal, realm: &str) -> Response {
     match refusal {
         // RFC 6749 §5.2 wants 400 for `invalid_grant`; registry clients go on to their next way of asking after a 401 only.
-        Refusal::Rejected
-        | Refusal::RejectedBesidePage(_)
-        | Refusal::RejectedWithAdvice(_)
-        | Refusal::LoginEnded
-        | Refusal::AuthenticationRequired => {
+        Refusal::Rejected | Refusal::RejectedWithAdvice(_) | Refusal::LoginEnded | Refusal::AuthenticationRequired => {
             Body::new("UNAUTHORIZED", "invalid_grant", refusal).response(StatusCode::UNAUTHORIZED, challenge(realm))
         }
         Refusal::UnknownService | Refusal::MissingService => {

@@ -108,6 +108,18 @@ impl Issuer {
         }
     }
 
+    /// What everybody is told alike whose credentials do not hold. Some issuers answer a right password without its second factor as
+    /// a wrong one, so the sign-in page is named where there is one.
+    pub(super) fn rejected(&self) -> Refusal {
+        let Some(page) = self.sign_in_page() else { return Refusal::Rejected };
+        let text = if self.authenticator.takes_passwords() {
+            format!("{}; where a password is not enough, open {page}", Refusal::Rejected)
+        } else {
+            format!("no passwords are taken here: open {page}, then run the docker login that it shows")
+        };
+        Refusal::RejectedWithAdvice(text.into())
+    }
+
     /// What somebody is told whose password does not do.
     fn where_to_sign_in(&self) -> String {
         match self.sign_in_page() {

@@ -122,9 +122,7 @@ impl Record {
             None if self.empty => Outcome::Empty,
             None if self.whole => Outcome::Granted,
             None => Outcome::Narrowed,
-            Some(Refusal::Rejected | Refusal::RejectedBesidePage(_) | Refusal::RejectedWithAdvice(_) | Refusal::LoginEnded) => {
-                Outcome::Rejected
-            }
+            Some(Refusal::Rejected | Refusal::RejectedWithAdvice(_) | Refusal::LoginEnded) => Outcome::Rejected,
             Some(Refusal::AuthenticationRequired) => {
                 self.event.reason = Some("anonymous".to_owned());
                 Outcome::Rejected

@@ -126,11 +126,8 @@ pub enum Refusal {
     /// Wrong, unknown, disabled, or not to be told apart: one answer for all of them.
     #[error("invalid username or password")]
     Rejected,
-    /// The same where people can sign in with a browser, at this address: some issuers answer a right password without its second
-    /// factor as a wrong one.
-    #[error("invalid username or password; where a password is not enough, open {0}")]
-    RejectedBesidePage(String),
-    /// What was presented is right as far as it goes, and does not do here; the text, ASCII, says what to do next.
+    /// The same, and the text, ASCII, says what to do next: to everybody alike, or to who presented what is right as far as it goes
+    /// and does not do here.
     #[error("{0}")]
     RejectedWithAdvice(Cow<'static, str>),
     /// The identity token is unknown, ended or for another service.
@@ -170,12 +167,7 @@ impl Refusal {
     /// not tell whether anybody was asked.
     pub fn is_rejection(&self) -> bool {
         match self {
-            Self::Rejected
-            | Self::RejectedBesidePage(_)
-            | Self::RejectedWithAdvice(_)
-            | Self::LoginEnded
-            | Self::Throttled { .. }
-            | Self::TooManyLogins { .. } => true,
+            Self::Rejected | Self::RejectedWithAdvice(_) | Self::LoginEnded | Self::Throttled { .. } | Self::TooManyLogins { .. } => true,
             Self::AuthenticationRequired | Self::UnknownService | Self::MissingService | Self::Unavailable { .. } => false,
         }
     }

@@ -21,7 +21,7 @@ use crate::metrics::Exporter;
 const INSIDE: &str = "192.0.2.7";
 const OUTSIDE: &str = "198.51.100.1";
 const SECRET: &str = "correct horse battery";
-const WRONG: &str = "invalid username or password; where a password is not enough, open https://auth.test/login";
+const WRONG: &str = "no passwords are taken here: open https://auth.test/login, then run the docker login that it shows";
 const LOGIN: &str = "/token?service=reg&offline_token=true&account=device&client_id=docker";
 
 struct Scene {

@@ -293,7 +293,7 @@ async fn of_many_logins_with_one_code_one_wins() {
     }
 }
 
-const WRONG: &str = "invalid username or password; where a password is not enough, open http://127.0.0.1:5001/login";
+const WRONG: &str = "no passwords are taken here: open http://127.0.0.1:5001/login, then run the docker login that it shows";
 
 #[tokio::test]
 async fn a_code_is_kept_from_all_that_may_not_use_it_up() {
