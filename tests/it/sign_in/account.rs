@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::house::{House, OpenidProvider};
+use super::house::House;
 use crate::labs::accounts::Person;
 use crate::labs::credential_helper::{Lab, NAME};
+use crate::labs::oidc::Issuer;
 use crate::labs::process::Ran;
 use crate::labs::terminal::Terminal;
 use crate::labs::{image, podman, skopeo};
@@ -36,7 +37,7 @@ pub struct Account<'a, O> {
     house: &'a House<O>,
 }
 
-impl<'a, O: OpenidProvider> Account<'a, O> {
+impl<'a, O: Issuer> Account<'a, O> {
     /// With nothing configured yet.
     pub fn new(house: &'a House<O>) -> Self {
         let lab = Lab::new().with("DOCKER_HOST", &house.docker.host()).with("DOCKER_API_VERSION", "1.41");
