@@ -18,6 +18,7 @@ use crate::labs::visitor::{Fields, Visitor};
 use crate::require;
 use crate::slapd::{Options, SERVICE_DN, SERVICE_PASSWORD, Slapd};
 
+/// Those that tests put Bob into.
 const GROUPS: [&str; 2] = ["dev", "ops"];
 
 /// A running server over a directory. Ends with its value or with the test process, whichever comes first.
@@ -57,6 +58,8 @@ impl Issuer for Dex {
     const SETTINGS: &str = "      preset: dex\n";
     /// It begins device logins for a secret in the form alone.
     const CLIENT: &str = ", auth: post";
+    /// The second refresh of one login stops it for good where it keeps all in memory, so there may be one alone.
+    const RECHECK: &str = "10s";
 
     fn issuer(&self) -> String {
         self.root.clone()

@@ -22,14 +22,14 @@ use crate::labs::oidc::{ALICE, CLIENT_SECRET, Issuer, PASSWORDS, REDIRECT_URI, c
 use crate::labs::wait;
 use crate::openid_provider::OpenidProvider;
 
-/// A bridge whose people are those of an issuer, with these keys of `oidc`.
-async fn bridge(keys: &str) -> Bridge {
+/// A bridge whose people are those of an issuer, of which this stands below `oidc`.
+async fn bridge(oidc: &str) -> Bridge {
     let site = Site::new();
     site.write("rules.yaml", RULES);
     site.write("oidc-secret", CLIENT_SECRET);
     site.configure(&format!(
         "public_url: {}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\ncredentials_cache: {{verified: 1s}}\n\
-         identity_tokens: {{recheck: 1s}}\nproviders:\n  - name: sso\n    realm: corp\n    oidc:\n{keys}{PASSWORDS}",
+         identity_tokens: {{recheck: 1s}}\nproviders:\n  - name: sso\n    realm: corp\n    oidc:\n{oidc}{PASSWORDS}",
         site.url("")
     ));
     site.command(&["keys", "init"]).await.ok();
@@ -99,7 +99,7 @@ async fn is_refused(bridge: &Bridge, identity_token: &str, group: &str) {
 #[tokio::test]
 async fn at_glewlwyd() {
     let Some(lab) = Glewlwyd::start().await else { return };
-    let bridge = bridge(&(lab.keys() + "      groups: {sources: [{from: userinfo, claim: groups}]}\n")).await;
+    let bridge = bridge(&(lab.oidc() + "      groups: {sources: [{from: userinfo, claim: groups}]}\n")).await;
     let identity_token = logs_in(&bridge, &ALICE, "dev", "other").await;
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
@@ -111,7 +111,7 @@ async fn at_glewlwyd() {
 #[tokio::test]
 async fn at_oidc_provider() {
     let Some(lab) = OpenidProvider::start().await else { return };
-    let bridge = bridge(&lab.keys()).await;
+    let bridge = bridge(&lab.oidc()).await;
     let identity_token = logs_in(&bridge, &ALICE, "dev", "other").await;
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
@@ -124,7 +124,7 @@ async fn at_oidc_provider() {
 #[tokio::test]
 async fn at_keycloak() {
     let Some(lab) = Keycloak::start().await else { return };
-    let bridge = bridge(&lab.keys()).await;
+    let bridge = bridge(&lab.oidc()).await;
     let identity_token = logs_in(&bridge, &keycloak::ALICE, "ops", "other").await;
     lab.set_groups(&keycloak::ALICE, &["dev"]).await;
     comes_to(&bridge, &identity_token, "ops", 0).await;
@@ -137,7 +137,7 @@ async fn at_keycloak() {
 async fn at_dex() {
     let Some(lab) = Dex::start(REDIRECT_URI).await else { return };
     // Without device logins the default way does as well.
-    let bridge = bridge(&lab.keys().replace(Dex::CLIENT, "")).await;
+    let bridge = bridge(&lab.oidc().replace(Dex::CLIENT, "")).await;
     let alice = Person { name: "alice", password: "secret", groups: &[] };
     let first = logs_in(&bridge, &alice, "developers", "other").await;
     let group = "dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\n";

@@ -20,7 +20,7 @@ pub const BOB: Person = Person { name: "bob", password: "bob-password", groups: 
 /// Has a second factor where the lab requires one.
 pub const MFA: Person = Person { name: "mfa", password: "mfa-password", groups: &["dev"] };
 
-/// Lets people use their passwords: a line for `Issuer::keys`.
+/// Lets people use their passwords; below `oidc`.
 pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
 
 const VERIFIER: &str = "a-verifier-that-is-as-long-as-the-standard-wants-it";
@@ -36,12 +36,14 @@ pub trait Issuer {
     const SETTINGS: &str;
     /// What stands in `client` beside id and secret, behind a comma.
     const CLIENT: &str = "";
+    /// How long a test that waits for changes lets narrows remember what it said of somebody.
+    const RECHECK: &str = "1s";
 
     /// Its issuer identifier.
     fn issuer(&self) -> String;
 
-    /// The keys of `oidc` in a configuration that trusts it; the client's secret is in `oidc-secret`.
-    fn keys(&self) -> String {
+    /// What stands below `oidc` in a configuration that trusts it; the client's secret is in `oidc-secret`.
+    fn oidc(&self) -> String {
         let (issuer, client, settings) = (self.issuer(), Self::CLIENT, Self::SETTINGS);
         format!("      issuer: {issuer}\n      client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}{client}}}\n{settings}")
     }

@@ -69,7 +69,7 @@ impl Visitor {
     }
 
     /// Goes where an authorization request leads, fills in what is asked for, and tells the address that the browser is sent back to.
-    /// Of a page that asks for nothing, `fill` makes none.
+    /// For a page that asks for nothing `fill` has nothing.
     pub async fn sign_in(&self, authorization_url: &str, fill: impl AsyncFn(&str) -> Option<Fields>) -> String {
         let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
         let asked = self.get(authorization_url).await;

@@ -228,11 +228,11 @@ pub async fn site(op: &OpenidProvider, plan: Plan) -> Site {
 /// Writes all that a bridge reads.
 pub fn configure(site: &Site, op: &OpenidProvider, plan: Plan) {
     let Plan { oidc, recheck, top } = plan;
-    let (own, keys, seconds) = (site.url(""), op.keys(), DEADLINE.as_secs());
+    let (own, issuer, seconds) = (site.url(""), op.oidc(), DEADLINE.as_secs());
     let mut text = format!(
         "public_url: {own}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\nrequest_deadline: {seconds}s\n\
          credentials_cache: {{verified: 0s, rejected: 0s}}\nidentity_tokens: {{recheck: {recheck}}}\n{top}\n\
-         providers:\n  - name: sso\n    realm: corp\n    oidc:\n{keys}{PASSWORDS}"
+         providers:\n  - name: sso\n    realm: corp\n    oidc:\n{issuer}{PASSWORDS}"
     );
     for line in oidc {
         writeln!(text, "      {line}").unwrap();

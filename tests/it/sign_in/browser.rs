@@ -132,7 +132,7 @@ async fn bridge(op: &OpenidProvider, others: &[(&str, &OpenidProvider)]) -> Brid
     );
     for (name, op) in [("corp", op)].iter().chain(others) {
         op.redirect_to(&site.url(&format!("/oidc/{name}/callback"))).await;
-        write!(text, "  - name: {name}\n    realm: corp\n    oidc:\n{}", op.keys()).unwrap();
+        write!(text, "  - name: {name}\n    realm: corp\n    oidc:\n{}", op.oidc()).unwrap();
     }
     site.configure(&text);
     site.command(&["keys", "init"]).await.ok();

@@ -75,13 +75,13 @@ impl<O: Issuer> House<O> {
         op.redirect_to(&site.url("/oidc/corp/callback")).await;
         site.write("rules.yaml", RULES);
         site.write("oidc-secret", CLIENT_SECRET);
-        let (own, address, keys) = (site.url(""), ports::free(), op.keys());
+        let (own, address, oidc, recheck) = (site.url(""), ports::free(), op.oidc(), O::RECHECK);
         let Beside { providers, provider, settings } = beside;
         // The periods are short so that a test need not wait for what an operator may wait for.
         let configuration = format!(
             "public_url: {own}\nservices: [{{name: {SERVICE}, address: \"{address}\", registry: distribution-2}}]\nrules: rules.yaml\n\
-             credentials_cache: {{verified: 1s}}\nidentity_tokens: {{recheck: 1s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: debug}}\n\
-             providers:\n{providers}  - name: corp\n{provider}    oidc:\n{keys}{settings}\
+             credentials_cache: {{verified: 1s}}\nidentity_tokens: {{recheck: {recheck}}}\naudit: {{file: audit.jsonl}}\nlog: {{level: debug}}\n\
+             providers:\n{providers}  - name: corp\n{provider}    oidc:\n{oidc}{settings}\
              \x20     device_grant: {{enabled: true, in_band: true, from: [{FROM}]}}\n"
         );
         site.configure(&configuration.replace(FROM, HERE));
