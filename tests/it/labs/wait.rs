@@ -22,8 +22,8 @@ where
     }
 }
 
-/// Waits for the next whole second of the clock.
-pub async fn next_second() {
-    let over = jiff::Timestamp::now().subsec_nanosecond();
-    tokio::time::sleep(Duration::from_nanos(u64::try_from(1_000_000_000 - over).unwrap())).await;
+/// Waits until a new step of so many seconds begins, which is what some servers count in.
+pub async fn next_step(seconds: u32) {
+    let (now, step) = (jiff::Timestamp::now().as_millisecond(), 1000 * i64::from(seconds));
+    tokio::time::sleep(Duration::from_millis((step - now % step).unsigned_abs())).await;
 }
