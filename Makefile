@@ -9,7 +9,7 @@ help:
 	@echo 'make run      a bridge on loopback with a user, rules and keys, made on the spot'
 	@echo 'make test     every test; installs the Debian packages it needs where it may'
 	@echo 'make prove    ten million decisions against the model of the rules; NARROWS_PROVE=N for so many'
-	@echo 'make interop  the real parts alone, with crane and Dex where Go is, Keycloak where Maven is'
+	@echo 'make interop  the real parts alone, with crane, nerdctl and Dex where Go is, Keycloak where Maven is'
 	@echo 'make bench    decisions, loading, tokens a second, logins at a directory and an issuer, memory (release build, quiet machine)'
 	@echo 'make lint     format, clippy, documentation'
 

@@ -8,6 +8,7 @@ mod in_band;
 mod lease;
 mod login_code;
 mod look;
+mod randomness;
 mod record;
 mod request;
 mod sign_in;
@@ -282,6 +283,7 @@ impl Issuer {
             (Ok(_), Err(_)) => Err(Refusal::Unavailable { retry_after: RETRY_AFTER }),
             (result, _) => result,
         };
+        let result = result.map_err(|refusal| if refusal == Refusal::Rejected { self.rejected() } else { refusal });
         metrics::token_request(event.outcome.as_str(), request.received.elapsed());
         if result.as_ref().is_err_and(Refusal::is_rejection) {
             tokio::time::sleep_until(request.received + self.rejection_floor).await;

@@ -234,6 +234,11 @@ impl Authenticator {
         })
     }
 
+    /// Whether anybody could log in with a password.
+    pub fn takes_passwords(&self) -> bool {
+        self.asked.iter().any(|asked| asked.provider.takes_passwords())
+    }
+
     fn asked(&self, name: &str) -> Option<Arc<Asked>> {
         self.asked.iter().find(|asked| &*asked.names.provider == name).map(Arc::clone)
     }

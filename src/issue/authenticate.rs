@@ -108,13 +108,22 @@ impl Issuer {
         }
     }
 
+    /// What everybody is told alike whose credentials do not hold. Some issuers answer a right password without its second factor as
+    /// a wrong one, so the sign-in page is named where there is one.
+    pub(super) fn rejected(&self) -> Refusal {
+        let Some(page) = self.sign_in_page() else { return Refusal::Rejected };
+        let text = if self.authenticator.takes_passwords() {
+            format!("{}; where a password is not enough, open {page}", Refusal::Rejected)
+        } else {
+            format!("no passwords are taken here: open {page}, then run the docker login that it shows")
+        };
+        Refusal::RejectedWithAdvice(text.into())
+    }
+
     /// What somebody is told whose password does not do.
     fn where_to_sign_in(&self) -> String {
-        match &self.public_url {
-            Some(url) => format!(
-                "a password is not enough for this account: open {}/login, then run the docker login that it shows",
-                url.as_str().trim_end_matches('/')
-            ),
+        match self.sign_in_page() {
+            Some(page) => format!("a password is not enough for this account: open {page}, then run the docker login that it shows"),
             None => "a password is not enough for this account: ask your administrator how to log in with a browser".to_owned(),
         }
     }

@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::device_flow::{Flows, NewFlow, PollError, Polled, StartError};
 use super::record::Record;
-use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, TokenRequest, look};
+use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look, randomness};
 use crate::authn::credentials::Credentials;
-use crate::authn::identity::Identity;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
 use crate::registry::ScopeRequest;
 use crate::store::{PendingKind, StoreError};
@@ -125,7 +121,7 @@ impl Issuer {
     pub async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
         let service = self.named_service(request.service.as_deref())?;
         let party = self.device_issuer(request.provider.as_deref())?;
-        let flow = random_secret()?;
+        let flow = randomness::secret()?;
         let (source, provider) = (request.client.network(), party.names().provider.to_string());
         let fingerprint = self.authenticator.fingerprint(&provider).ok_or(DeviceRefusal::NotOffered)?;
         let new = NewFlow {
@@ -205,15 +201,9 @@ impl Issuer {
 
     /// Somebody signed in at the issuer, and this request alone may have the identity token.
     async fn log_in(&self, request: &TokenRequest, signed_in: &SignedIn, record: &mut Record) -> Result<DeviceLogin, Refusal> {
-        let identity: &Identity = &signed_in.identity;
-        look::pass_on(&self.authenticator, &self.identity_tokens, identity, signed_in.renewal.as_ref(), self.clock.now()).await;
         let service = self.service(request.service.as_deref(), record)?;
-        record.identified(service.policy, identity, false);
-        if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
-            record.because(rejection.as_str());
-            self.leave(identity, self.authenticator.fingerprint(&identity.provider), signed_in.renewal.clone()).await;
-            return Err(Refusal::Rejected);
-        }
+        self.let_in(request, service, signed_in, record).await?;
+        let identity = &signed_in.identity;
         let birth = Birth { how: Born::Device, source: request.client.source() };
         let minted = self.mint(identity, service.name(), signed_in.renewal.clone(), birth).await?;
         let identity_token = minted.ok_or(Refusal::Rejected)?;
@@ -224,6 +214,24 @@ impl Issuer {
         })?;
         let expires_in = positive(ends.since(self.clock.now()));
         Ok(DeviceLogin { username: identity.username.clone(), identity_token, service: service.name().to_owned(), expires_in })
+    }
+
+    /// Somebody signed in at an issuer a moment ago; here they may be unwelcome all the same.
+    pub(super) async fn let_in(
+        &self,
+        request: &TokenRequest,
+        service: Service<'_>,
+        SignedIn { identity, renewal }: &SignedIn,
+        record: &mut Record,
+    ) -> Result<(), Refusal> {
+        look::pass_on(&self.authenticator, &self.identity_tokens, identity, renewal.as_ref(), self.clock.now()).await;
+        record.identified(service.policy, identity, false);
+        if let Err(rejection) = self.authenticator.admits(identity, request.client.source()) {
+            record.because(rejection.as_str());
+            self.leave(identity, self.authenticator.fingerprint(&identity.provider), renewal.clone()).await;
+            return Err(Refusal::Rejected);
+        }
+        Ok(())
     }
 
     pub(super) fn flows(&self) -> Flows<'_> {
@@ -250,16 +258,6 @@ impl Issuer {
             },
         }
     }
-}
-
-/// 256 random bits.
-fn random_secret() -> Result<SecretString, Refusal> {
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    rand::fill(bytes.as_mut_slice()).map_err(|_| {
-        tracing::error!("the operating system gives no randomness");
-        Refusal::Unavailable { retry_after: RETRY_AFTER }
-    })?;
-    Ok(SecretString::from(BASE64URL_NOPAD.encode(bytes.as_slice())))
 }
 
 /// What a client is told where no flow began.

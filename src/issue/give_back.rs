@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Issuer;
-use super::sign_in::{KeptLeftover, decode, encode, person_of, random_secret, source_of};
+use super::sign_in::{KeptLeftover, decode, encode, person_of, source_of};
+use super::{Issuer, randomness};
 use crate::authn::identity::Identity;
 use crate::authn::provider::Provider;
 use crate::authn::verdict::{GivenBack, Renewal};
@@ -114,7 +114,7 @@ impl Issuer {
         let (Some(fingerprint), Some(renewal)) = (fingerprint, renewal) else { return };
         let (provider, source) = (&identity.provider, person_of(identity));
         let kept = encode(&KeptLeftover { identity: identity.clone(), fingerprint, renewal: Some(renewal.into()) });
-        let Ok(key) = random_secret() else { return };
+        let Ok(key) = randomness::secret() else { return };
         let (now, kind) = (self.clock.now(), PendingKind::Leftover);
         let new = NewPending { kind, key: &key, source: &source, expires: now.plus(KEPT), value: &kept };
         match self.store.begin_pending(&new, now, LEFTOVERS).await {

@@ -4,7 +4,7 @@
 //! what it is told, so all of that may be seen by others. What they do not have is the secret that the person chose as the password
 //! of both commands; of it a keyed digest is kept.
 
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::authenticate::Proof;
 use super::device::{TOO_MANY, not_started, unavailable};
 use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, decode, encode};
 use super::record::Record;
-use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look};
+use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, randomness};
 use crate::authn::identity::Principal;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
 use crate::store::{Begun, NewPending, PendingCaps, PendingKind};
@@ -239,16 +239,11 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         service: Service<'_>,
-        SignedIn { identity, renewal }: SignedIn,
+        signed_in: SignedIn,
         record: &mut Record,
     ) -> Result<Proof, Refusal> {
-        look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
-        record.identified(service.policy, &identity, false);
-        if let Err(rejection) = self.authenticator.admits(&identity, request.client.source()) {
-            record.because(rejection.as_str());
-            self.leave(&identity, self.authenticator.fingerprint(&identity.provider), renewal).await;
-            return Err(Refusal::Rejected);
-        }
+        self.let_in(request, service, &signed_in, record).await?;
+        let SignedIn { identity, renewal } = signed_in;
         Ok(Proof { fresh: true, born: Born::InBand, renewal, ..Proof::of(Principal::Identified(identity.into())) })
     }
 
@@ -292,7 +287,7 @@ impl Issuer {
 impl Lock {
     fn new(secret: &SecretString) -> Result<Self, Refusal> {
         let mut key = vec![0; 32];
-        rand::fill(&mut key).map_err(|_| no_randomness())?;
+        randomness::fill(&mut key)?;
         let mut lock = Self { key, digest: Vec::new(), wrong: Vec::new() };
         lock.digest = lock.of(secret);
         Ok(lock)
@@ -346,11 +341,6 @@ fn over(record: &mut Record, reason: &str) -> Refusal {
 /// `device-` and eight letters and digits.
 fn random_id() -> Result<SecretString, Refusal> {
     let mut bytes = [0; RANDOM];
-    rand::fill(&mut bytes).map_err(|_| no_randomness())?;
+    randomness::fill(&mut bytes)?;
     Ok(SecretString::from(format!("{NAME}-{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())))
-}
-
-fn no_randomness() -> Refusal {
-    tracing::error!("the operating system gives no randomness");
-    Refusal::Unavailable { retry_after: RETRY_AFTER }
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::authenticate::Proof;
+use super::randomness::{self, NoRandomness};
 use super::record::{self, Record};
 use super::sign_in::{Caller, KeptCode, SessionProof, SignInRefusal, decode, encode, person_of};
 use super::{Issuer, RETRY_AFTER, Refusal, Service, TokenRequest};
@@ -19,7 +20,7 @@ use crate::store::{PendingCaps, PendingKind, StateKey, StoreError};
 use crate::token::identity_token::{Birth, Born};
 
 /// How long a code may be used, in seconds.
-pub(super) const LIFE: i64 = 5 * 60;
+const LIFE: i64 = 5 * 60;
 const PREFIX: &str = "nrl_";
 /// 96 bits: within five minutes nobody guesses one.
 const RANDOM: usize = 12;
@@ -56,14 +57,14 @@ impl CodeTexts {
     }
 
     /// A new code: `nrl_`, then 96 random bits and a checksum of 24 in base32, all in small letters, so that a double click
-    /// takes all of it. None where the operating system gave no random bytes.
-    fn make(&self) -> Option<SecretString> {
+    /// takes all of it.
+    fn make(&self) -> Result<SecretString, NoRandomness> {
         let mut bytes = Zeroizing::new([0; RANDOM + CHECKSUM]);
         let (random, checksum) = bytes.split_at_mut(RANDOM);
-        rand::fill(random).ok()?;
-        checksum.copy_from_slice(hmac::sign(&self.0, random).as_ref().get(..CHECKSUM)?);
+        randomness::fill(random)?;
+        checksum.iter_mut().zip(hmac::sign(&self.0, random).as_ref()).for_each(|(to, from)| *to = *from);
         let text = Zeroizing::new(BASE32_NOPAD.encode(bytes.as_slice()).to_ascii_lowercase());
-        Some(SecretString::from(format!("{PREFIX}{}", text.as_str())))
+        Ok(SecretString::from(format!("{PREFIX}{}", text.as_str())))
     }
 
     /// Whether a text may be one of ours.
@@ -91,10 +92,7 @@ impl Issuer {
         if session.kept.code_given {
             return Err(SignInRefusal::CodeGiven);
         }
-        let code = self.login_codes.make().ok_or_else(|| {
-            tracing::error!("the operating system gives no randomness");
-            SignInRefusal::Unavailable { retry_after: RETRY_AFTER }
-        })?;
+        let code = self.login_codes.make()?;
         let mut given = session.kept.clone();
         (given.renewal, given.code_given) = (None, true);
         if !self.store.replace_pending(PendingKind::SignIn, &proof.session, &session.row, &encode(&given)).await? {
@@ -110,7 +108,7 @@ impl Issuer {
         event.proof = Some((&identity).into());
         let (username, person) = (identity.username.clone(), person_of(&identity));
         let kept = KeptCode { identity, fingerprint: session.kept.fingerprint, renewal: session.kept.renewal, service: service.clone() };
-        if let Err(refusal) = self.keep(PendingKind::LoginCode, &code, &person, &encode(&kept), CODES).await {
+        if let Err(refusal) = self.keep(PendingKind::LoginCode, &code, &person, LIFE, &encode(&kept), CODES).await {
             self.leave(&kept.identity, Some(kept.fingerprint), kept.renewal.and_then(Into::into)).await;
             return Err(refusal);
         }
@@ -199,10 +197,7 @@ impl Issuer {
 
     /// A text that ends in where to go.
     fn told(&self, what: &str) -> Refusal {
-        let page = self
-            .public_url
-            .as_ref()
-            .map_or_else(|| "the sign-in page".to_owned(), |url| format!("{}/login", url.as_str().trim_end_matches('/')));
+        let page = self.sign_in_page().unwrap_or_else(|| "the sign-in page".to_owned());
         Refusal::RejectedWithAdvice(format!("{what} {page}").into())
     }
 }

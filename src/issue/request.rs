@@ -126,7 +126,8 @@ pub enum Refusal {
     /// Wrong, unknown, disabled, or not to be told apart: one answer for all of them.
     #[error("invalid username or password")]
     Rejected,
-    /// What was presented is right as far as it goes, and does not do here; the text, ASCII, says what to do next.
+    /// The same, and the text, ASCII, says what to do next: to everybody alike, or to who presented what is right as far as it goes
+    /// and does not do here.
     #[error("{0}")]
     RejectedWithAdvice(Cow<'static, str>),
     /// The identity token is unknown, ended or for another service.

@@ -6,8 +6,8 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::{digest, rand};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ pub(super) use self::kept::{KeptCode, KeptLeftover, decode, encode};
 pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
 
 use self::kept::{KeptSignIn, KeptStart};
-use super::{Client, Issuer, RETRY_AFTER, look, record};
+use super::{Client, Issuer, RETRY_AFTER, look, randomness, record};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method};
 use crate::authn::oidc::{Authorization, Callback, RelyingParty, SignInError, SignedIn};
@@ -28,7 +28,6 @@ use crate::store::{Begun, NewPending, Pending, PendingCaps, PendingKind, StoreEr
 pub const SIGN_IN_LIFE: i64 = 10 * 60;
 /// Longer values of `state` were not made here.
 const MAX_STATE: usize = 256;
-const RANDOM: usize = 32;
 /// How long the page waits for what somebody may do; without it the rest is shown.
 const REVIEW: Duration = Duration::from_secs(3);
 /// Browsers on their way: in all, and from one source.
@@ -150,6 +149,11 @@ impl Issuer {
         (!providers.is_empty()).then(|| SignInOffer { url, providers, services: services() })
     }
 
+    /// The address of the page, where people can sign in.
+    pub(super) fn sign_in_page(&self) -> Option<String> {
+        self.sign_in_offer().map(|offer| format!("{}/login", offer.url.as_str().trim_end_matches('/')))
+    }
+
     /// Sends a browser to an issuer; `service` is what the person came for.
     pub async fn begin_sign_in(&self, caller: &Caller, provider: &str, service: Option<&str>) -> Result<BegunSignIn, SignInRefusal> {
         let public_url = self.public_url.as_ref().ok_or(SignInRefusal::NotOffered)?;
@@ -157,7 +161,7 @@ impl Issuer {
         let redirect = callback_of(public_url, provider)?;
         let Authorization { url, kept } =
             party.authorize(&redirect, caller.received + self.request_deadline).await.map_err(|error| unavailable(&error, caller))?;
-        let browser = random_secret()?;
+        let browser = randomness::secret()?;
         let state = SecretString::from(kept.state.clone());
         let start = KeptStart {
             provider: provider.to_owned(),
@@ -166,7 +170,7 @@ impl Issuer {
             browser: digest_of(&browser),
             service: service.filter(|service| self.services.contains_key(*service)).map(ToOwned::to_owned),
         };
-        self.keep(PendingKind::Authorization, &state, &caller.client.network(), &encode(&start), STARTS).await?;
+        self.keep(PendingKind::Authorization, &state, &caller.client.network(), SIGN_IN_LIFE, &encode(&start), STARTS).await?;
         tracing::debug!(request_id = %caller.id, provider, "a sign-in begins at {provider}");
         Ok(BegunSignIn { url, browser })
     }
@@ -231,7 +235,7 @@ impl Issuer {
         }
         let fingerprint = self.authenticator.fingerprint(&identity.provider).ok_or(SignInRefusal::Ended)?;
         // Whatever the browser held before means nothing from here on.
-        let (session, csrf) = (random_secret()?, random_secret()?);
+        let (session, csrf) = (randomness::secret()?, randomness::secret()?);
         let person = person_of(&identity);
         let kept = KeptSignIn {
             identity: identity.clone(),
@@ -241,7 +245,7 @@ impl Issuer {
             csrf: csrf.expose_secret().to_owned(),
             service: start.service,
         };
-        if let Err(refusal) = self.keep(PendingKind::SignIn, &session, &person, &encode(&kept), SIGN_INS).await {
+        if let Err(refusal) = self.keep(PendingKind::SignIn, &session, &person, SIGN_IN_LIFE, &encode(&kept), SIGN_INS).await {
             self.leave(&identity, Some(kept.fingerprint), renewal).await;
             return Err(refusal);
         }
@@ -335,16 +339,17 @@ impl Issuer {
         self.authenticator.relying_parties().find(|party| *party.names().provider == *provider)
     }
 
+    /// Keeps what is under way, for so many seconds.
     pub(super) async fn keep(
         &self,
         kind: PendingKind,
         key: &SecretString,
         source: &str,
+        life: i64,
         value: &[u8],
         caps: PendingCaps,
     ) -> Result<(), SignInRefusal> {
         let now = self.clock.now();
-        let life = if kind == PendingKind::LoginCode { super::login_code::LIFE } else { SIGN_IN_LIFE };
         let new = NewPending { kind, key, source, expires: now.plus(life), value };
         match self.store.begin_pending(&new, now, caps).await? {
             Begun::Kept => Ok(()),
@@ -380,16 +385,6 @@ pub(super) fn person_of(identity: &Identity) -> String {
 /// The same of a provider and a stable id.
 pub(super) fn source_of(provider: &str, id: &str) -> String {
     format!("person {provider}/{id}")
-}
-
-/// 256 bits as text.
-pub(super) fn random_secret() -> Result<SecretString, SignInRefusal> {
-    let mut bytes = zeroize::Zeroizing::new([0; RANDOM]);
-    rand::fill(bytes.as_mut_slice()).map_err(|_| {
-        tracing::error!("the operating system gives no randomness");
-        SignInRefusal::Unavailable { retry_after: RETRY_AFTER }
-    })?;
-    Ok(SecretString::from(BASE64URL_NOPAD.encode(bytes.as_slice())))
 }
 
 fn digest_of(secret: &SecretString) -> String {

@@ -94,6 +94,13 @@ pub struct Pending {
     source: Vec<u8>,
 }
 
+/// One as it is written: nothing in it tells what it is of.
+struct Written {
+    key: Vec<u8>,
+    source: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
 impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pending").field("expires", &self.expires).finish_non_exhaustive()
@@ -118,9 +125,8 @@ impl std::fmt::Debug for PendingLeftover {
 impl Store {
     /// Keeps one until it is over, where there is room for it.
     pub async fn begin_pending(&self, new: &NewPending<'_>, now: Timestamp, caps: PendingCaps) -> Result<Begun, StoreError> {
-        let NewPending { kind, key, source, expires, value } = new;
-        let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
-        let sealed = self.seals.vault.close(&bound(kind.as_str(), &key, &source, *expires), value)?;
+        let NewPending { kind, expires, .. } = new;
+        let Written { key, source, sealed } = self.written(new)?;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         purge(&mut transaction, now).await?;
         let counts = sqlx::query("SELECT COUNT(*), COUNT(*) FILTER (WHERE source = ?) FROM pending WHERE kind = ? AND expires > ?")
@@ -150,9 +156,8 @@ impl Store {
 
     /// Keeps one where none of its key is under way, and tells it as it is kept; none where there is one.
     pub async fn claim_pending(&self, new: &NewPending<'_>, now: Timestamp) -> Result<Option<Pending>, StoreError> {
-        let NewPending { kind, key, source, expires, value } = new;
-        let (key, source) = (self.pending_key(*kind, key), self.seals.pending.of(&[Field::Text("source"), Field::Text(source)]));
-        let sealed = self.seals.vault.close(&bound(kind.as_str(), &key, &source, *expires), value)?;
+        let NewPending { kind, expires, value, .. } = new;
+        let Written { key, source, sealed } = self.written(new)?;
         // What is over is as good as gone.
         let done = sqlx::query(
             "INSERT INTO pending (kind, key, source, expires, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE \
@@ -268,6 +273,13 @@ impl Store {
         let (kind, key, source): (String, Vec<u8>, Vec<u8>) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
         let (expires, sealed): (i64, Vec<u8>) = (row.try_get(4)?, row.try_get(5)?);
         Ok(self.seals.vault.open(&bound(&kind, &key, &source, Timestamp(expires)), &sealed))
+    }
+
+    fn written(&self, new: &NewPending<'_>) -> Result<Written, StoreError> {
+        let key = self.pending_key(new.kind, new.key);
+        let source = self.seals.pending.of(&[Field::Text("source"), Field::Text(new.source)]);
+        let sealed = self.seals.vault.close(&bound(new.kind.as_str(), &key, &source, new.expires), new.value)?;
+        Ok(Written { key, source, sealed })
     }
 
     fn pending_key(&self, kind: PendingKind, key: &SecretString) -> Vec<u8> {

@@ -5,96 +5,116 @@
 //! refresh token of the one before.
 
 mod answers;
+mod etcd;
+mod logins;
 
 use std::env;
 use std::fs;
 use std::path::Path;
 
-use reqwest::Response;
-
-use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
+use self::etcd::Etcd;
+use crate::labs::accounts::{Person, directory};
+use crate::labs::oidc::{BOB, CLIENT_ID, CLIENT_SECRET, Issuer};
 use crate::labs::ports;
 use crate::labs::process::{self, Server};
-use crate::labs::visitor::Visitor;
+use crate::labs::visitor::{Fields, Visitor};
 use crate::require;
-use crate::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
+use crate::slapd::{Options, SERVICE_DN, SERVICE_PASSWORD, Slapd};
 
-/// A running server. Ends with its value or with the test process, whichever comes first.
+/// Those that tests put Bob into.
+const GROUPS: [&str; 2] = ["dev", "ops"];
+
+/// A running server over a directory. Ends with its value or with the test process, whichever comes first.
 pub(crate) struct Dex {
     root: String,
+    // Before its storage, so that it ends first.
     _server: Server,
+    _storage: Etcd,
+    pub(crate) slapd: Slapd,
 }
 
 impl Dex {
-    /// Starts one whose people and groups are those of a directory; sign-ins return to this address. `None` where it was not fetched.
-    pub(crate) async fn over_slapd(slapd: &Slapd, redirect_uri: &str) -> Option<Self> {
+    /// Starts one with the people of a new directory and Bob; sign-ins return to this address. `None` where it was not fetched.
+    pub(crate) async fn start(redirect_uri: &str) -> Option<Self> {
         let Some(program) = env::var_os("NARROWS_DEX") else {
             require::skip("Dex (`make interop` fetches it where Go is)");
             return None;
         };
+        let (storage, slapd) = (Etcd::start().await?, Slapd::start(Options::default()).await?);
+        slapd.modify(&directory::ldif(&[Person { groups: &GROUPS, ..BOB }]));
         let folder = process::folder();
         let root = format!("http://{}", ports::free());
         let path = folder.join("dex.yaml");
-        fs::write(&path, configuration(&root, slapd, redirect_uri)).unwrap();
+        fs::write(&path, configuration(&root, storage.url(), &slapd, redirect_uri)).unwrap();
         let server = Server::start("dex", folder, Path::new(&program), &["serve", &path.display().to_string()]);
         let url = format!("{root}/.well-known/openid-configuration");
         server.ready(async || reqwest::get(&url).await.map(drop).map_err(|error| error.to_string())).await;
-        Some(Self { root, _server: server })
-    }
-
-    /// The same, for sign-ins that return to the address of all labs.
-    pub(crate) async fn start(slapd: &Slapd) -> Option<Self> {
-        Self::over_slapd(slapd, REDIRECT_URI).await
-    }
-
-    /// Its issuer.
-    pub(crate) fn issuer(&self) -> String {
-        self.root.clone()
-    }
-
-    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
-    pub(crate) async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        let visitor = Visitor::new();
-        let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
-        let page = visitor.get(authorization_url).await;
-        match self.pass(&visitor, person, page, &redirect_uri).await {
-            Ok(callback) => callback,
-            Err(page) => panic!("the sign-in ends at: {page}"),
-        }
-    }
-
-    /// Enters a device's code as somebody.
-    pub(crate) async fn approve_device(&self, person: &Person, user_code: &str) {
-        let visitor = Visitor::new();
-        let entered = visitor.post(&format!("{}/device/auth/verify_code", self.root), &[("user_code", user_code)]).await;
-        let page = self.pass(&visitor, person, entered, "https://nowhere.example.org").await.expect_err("a page and no redirect");
-        assert!(page.contains("Login Successful"), "{page}");
-    }
-
-    /// Fills in the sign-in page, where one comes.
-    async fn pass(&self, visitor: &Visitor, person: &Person, answer: Response, until: &str) -> Result<String, String> {
-        let page = match visitor.follow(answer, until).await {
-            Ok(callback) => return Ok(callback),
-            Err(page) => page,
-        };
-        let url = page.url().to_string();
-        let text = page.text().await.unwrap();
-        assert!(text.contains("name=\"password\""), "{url}: no sign-in page: {text}");
-        let sent = visitor.post(&url, &[("login", person.name), ("password", person.password)]).await;
-        match visitor.follow(sent, until).await {
-            Ok(callback) => Ok(callback),
-            Err(page) => Err(page.text().await.unwrap()),
-        }
+        let lab = Self { root, _server: server, _storage: storage, slapd };
+        lab.set_groups(&BOB, BOB.groups).await;
+        Some(lab)
     }
 }
 
-fn configuration(root: &str, slapd: &Slapd, redirect_uri: &str) -> String {
+impl Issuer for Dex {
+    /// It has no second factors.
+    const TELLS_SECOND_FACTOR: bool = false;
+    /// A refresh for somebody who is gone is an error of its own: nothing is given, and the login waits.
+    const TELLS_END: bool = false;
+    const SETTINGS: &str = "      preset: dex\n";
+    /// It begins device logins for a secret in the form alone.
+    const CLIENT: &str = ", auth: post";
+
+    fn issuer(&self) -> String {
+        self.root.clone()
+    }
+
+    /// It was told at its start.
+    async fn redirect_to(&self, _uri: &str) {}
+
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
+        Visitor::new().sign_in(authorization_url, async |page| fields(person, page)).await
+    }
+
+    async fn approve_device(&self, person: &Person, user_code: &str) {
+        let visitor = Visitor::new();
+        let entered = visitor.post(&format!("{}/device/auth/verify_code", self.root), &[("user_code", user_code)]).await;
+        let page = visitor.fill_in(entered, async |page| fields(person, page)).await;
+        assert!(page.contains("Login Successful"), "{page}");
+    }
+
+    async fn require_second_factor(&self, person: &Person) {
+        panic!("{} gets no second factor here", person.name);
+    }
+
+    /// A group has one member at the most.
+    async fn set_groups(&self, person: &Person, groups: &[&str]) {
+        for group in GROUPS {
+            // It may not be empty.
+            let member = if groups.contains(&group) { directory::person(person.name) } else { SERVICE_DN.to_owned() };
+            self.slapd.modify(&directory::modify(&directory::group(group), "replace", "member", &member));
+        }
+    }
+
+    async fn end_sessions(&self, person: &Person) {
+        panic!("{} has no session here", person.name);
+    }
+
+    async fn remove(&self, person: &Person) {
+        self.slapd.modify(&format!("dn: {}\nchangetype: delete\n", directory::person(person.name)));
+    }
+}
+
+/// What somebody fills into a page.
+fn fields(person: &Person, page: &str) -> Option<Fields> {
+    page.contains("name=\"password\"").then(|| vec![("login", person.name.to_owned()), ("password", person.password.to_owned())])
+}
+
+fn configuration(root: &str, storage: &str, slapd: &Slapd, redirect_uri: &str) -> String {
     let listen = root.trim_start_matches("http://");
     let directory = slapd.url().replace("ldap://", "");
     format!(
         r#"issuer: {root}
-storage: {{type: memory}}
+storage: {{type: etcd, config: {{endpoints: ["{storage}"]}}}}
 web: {{http: "{listen}"}}
 oauth2:
   skipApprovalScreen: true

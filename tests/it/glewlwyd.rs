@@ -18,7 +18,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, MFA, REDIRECT_URI, SCOPE};
+use crate::labs::authenticator::{self, Authenticator};
+use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, Issuer, MFA, REDIRECT_URI, SCOPE};
 use crate::labs::ports;
 use crate::labs::process::{self, Server};
 use crate::labs::visitor::{self, Visitor};
@@ -26,8 +27,6 @@ use crate::require;
 use crate::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
 
 const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
-/// What an authenticator would have read from a QR code.
-const TOTP_SECRET: &[u8] = b"twenty bytes for it.";
 
 /// One for all of a run: it takes a second to make.
 static KEY: OnceLock<KeyPair> = OnceLock::new();
@@ -39,7 +38,8 @@ pub(crate) struct Glewlwyd {
     server: Option<Server>,
     port: u16,
     administrator: Visitor,
-    /// Who has an authenticator, and the browser that knows them: a code is good once in thirty seconds.
+    authenticator: Authenticator,
+    /// Who has an authenticator, and the browser that knows them: the next code takes half a minute.
     totp: Mutex<BTreeMap<&'static str, Option<Arc<Visitor>>>>,
 }
 
@@ -113,7 +113,14 @@ impl Glewlwyd {
         }
         let folder = process::folder();
         database(&folder.join("glewlwyd.db")).await;
-        let mut lab = Self { folder, server: None, port: ports::free().port(), administrator: Visitor::new(), totp: Mutex::default() };
+        let mut lab = Self {
+            folder,
+            server: None,
+            port: ports::free().port(),
+            administrator: Visitor::new(),
+            authenticator: Authenticator::new(),
+            totp: Mutex::default(),
+        };
         fs::write(lab.folder.join("glewlwyd.conf"), lab.configuration()).unwrap();
         fs::create_dir(lab.folder.join("none")).unwrap();
         lab.restart().await;
@@ -124,21 +131,6 @@ impl Glewlwyd {
         Some(lab)
     }
 
-    /// Its issuer.
-    pub(crate) fn issuer(&self) -> String {
-        self.url("oidc")
-    }
-
-    /// Lets sign-ins return here, and nowhere else.
-    pub(crate) async fn redirect_to(&self, uri: &str) {
-        self.administer("PUT", &format!("client/{CLIENT_ID}"), &client(uri)).await;
-    }
-
-    /// Gives somebody of its own database other groups.
-    pub(crate) async fn set_groups(&self, person: &Person, groups: &[&str]) {
-        self.change(person, "groups", json!(groups)).await;
-    }
-
     /// Switches somebody's account off: no sign-in by any grant any more. Refresh tokens go on: see `end_sessions`.
     pub(crate) async fn disable(&self, person: &Person) {
         self.change(person, "enabled", json!(false)).await;
@@ -147,22 +139,6 @@ impl Glewlwyd {
     /// Switches it on again.
     pub(crate) async fn enable(&self, person: &Person) {
         self.change(person, "enabled", json!(true)).await;
-    }
-
-    /// Removes somebody.
-    pub(crate) async fn remove(&self, person: &Person) {
-        self.administer("DELETE", &format!("user/{}", person.name), &Value::Null).await;
-    }
-
-    /// Revokes all refresh tokens of somebody.
-    pub(crate) async fn end_sessions(&self, person: &Person) {
-        let visitor = self.visitor(person).await;
-        let listed = oidc::json(visitor.get(&self.url("oidc/token?limit=1000")).await).await;
-        for token in listed.as_array().unwrap() {
-            let mut url = url::Url::parse(&self.url("oidc/token")).unwrap();
-            url.path_segments_mut().unwrap().push(token["token_hash"].as_str().unwrap());
-            ok(visitor.send(visitor.request("DELETE", url.as_str())).await).await;
-        }
     }
 
     /// How many refresh tokens of somebody still bring tokens.
@@ -180,41 +156,6 @@ impl Glewlwyd {
         for action in ["disable", "enable"] {
             self.administer("PUT", &format!("mod/plugin/oidc/{action}"), &Value::Null).await;
         }
-    }
-
-    /// Gives somebody an authenticator, and from now on everybody needs one: Glewlwyd asks by scope, not by person.
-    pub(crate) async fn require_totp(&self, person: &Person) {
-        if self.totp.lock().unwrap().is_empty() {
-            self.administer("POST", "mod/scheme/", &totp_scheme()).await;
-        }
-        for name in ["openid", "groups"] {
-            self.administer("PUT", &format!("scope/{name}"), &scope(name, true)).await;
-        }
-        let visitor = self.visitor(person).await;
-        let secret = BASE32_NOPAD.encode(TOTP_SECRET);
-        let register = json!({
-            "username": person.name, "scheme_type": "otp", "scheme_name": "totp",
-            "value": {"type": "TOTP", "secret": secret, "time_step_size": 30},
-        });
-        ok(visitor.send(visitor.request("POST", &self.url("profile/scheme/register/")).json(&register)).await).await;
-        self.totp.lock().unwrap().insert(person.name, None);
-    }
-
-    /// Enters a device's code as somebody.
-    pub(crate) async fn approve_device(&self, person: &Person, user_code: &str) {
-        let visitor = self.visitor(person).await;
-        let answer = visitor.get(&self.url(&format!("oidc/device?code={user_code}&g_continue"))).await;
-        let page = visitor::redirect(&answer).unwrap_or_else(|| panic!("no redirect but {}", answer.status()));
-        assert_eq!(oidc::query(&page, "prompt").as_deref(), Some("deviceComplete"), "{page}");
-    }
-
-    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
-    pub(crate) async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        let visitor = self.visitor(person).await;
-        let answer = visitor.get(&format!("{authorization_url}&g_continue")).await;
-        let callback = visitor::redirect(&answer).unwrap_or_else(|| panic!("no redirect but {}", answer.status()));
-        assert!(!callback.starts_with(&self.url("").replace("/api/", "/login.html")), "not signed in: {callback}");
-        callback
     }
 
     /// Ends it at once.
@@ -273,7 +214,7 @@ impl Glewlwyd {
         let visitor = Arc::new(Visitor::new());
         self.log_in(&visitor, person.name, person.password).await;
         if known.is_some() {
-            let code = oidc::totp_now(TOTP_SECRET);
+            let code = self.authenticator.code().await;
             let body = json!({"username": person.name, "scheme_type": "otp", "scheme_name": "totp", "value": {"value": code}});
             ok(visitor.send(visitor.request("POST", &self.url("auth/")).json(&body)).await).await;
             self.totp.lock().unwrap().insert(person.name, Some(Arc::clone(&visitor)));
@@ -341,6 +282,74 @@ static_files_mime_types = ( {{ extension = ".html"; mime_type = "text/html"; }} 
                 "claims": [{"name": "groups", "user-property": "groups", "type": "string", "mandatory": true}],
             },
         })
+    }
+}
+
+impl Issuer for Glewlwyd {
+    /// It refuses both by an empty 403.
+    const TELLS_SECOND_FACTOR: bool = false;
+    /// An empty 400 is its answer to both.
+    const TELLS_END: bool = false;
+    const SETTINGS: &str = "      scopes: [openid, groups]\n      identity: {username: [name]}\n";
+
+    fn issuer(&self) -> String {
+        self.url("oidc")
+    }
+
+    async fn redirect_to(&self, uri: &str) {
+        self.administer("PUT", &format!("client/{CLIENT_ID}"), &client(uri)).await;
+    }
+
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
+        let visitor = self.visitor(person).await;
+        let answer = visitor.get(&format!("{authorization_url}&g_continue")).await;
+        let callback = visitor::redirect(&answer).unwrap_or_else(|| panic!("no redirect but {}", answer.status()));
+        assert!(!callback.starts_with(&self.url("").replace("/api/", "/login.html")), "not signed in: {callback}");
+        callback
+    }
+
+    async fn approve_device(&self, person: &Person, user_code: &str) {
+        let visitor = self.visitor(person).await;
+        let answer = visitor.get(&self.url(&format!("oidc/device?code={user_code}&g_continue"))).await;
+        let page = visitor::redirect(&answer).unwrap_or_else(|| panic!("no redirect but {}", answer.status()));
+        assert_eq!(oidc::query(&page, "prompt").as_deref(), Some("deviceComplete"), "{page}");
+    }
+
+    /// Gives somebody an authenticator, and from now on everybody needs one: Glewlwyd asks by scope, not by person.
+    async fn require_second_factor(&self, person: &Person) {
+        if self.totp.lock().unwrap().is_empty() {
+            self.administer("POST", "mod/scheme/", &totp_scheme()).await;
+        }
+        for name in ["openid", "groups"] {
+            self.administer("PUT", &format!("scope/{name}"), &scope(name, true)).await;
+        }
+        let visitor = self.visitor(person).await;
+        let secret = BASE32_NOPAD.encode(authenticator::SECRET.as_bytes());
+        let register = json!({
+            "username": person.name, "scheme_type": "otp", "scheme_name": "totp",
+            "value": {"type": "TOTP", "secret": secret, "time_step_size": 30},
+        });
+        ok(visitor.send(visitor.request("POST", &self.url("profile/scheme/register/")).json(&register)).await).await;
+        self.totp.lock().unwrap().insert(person.name, None);
+    }
+
+    /// Of somebody of its own database.
+    async fn set_groups(&self, person: &Person, groups: &[&str]) {
+        self.change(person, "groups", json!(groups)).await;
+    }
+
+    async fn end_sessions(&self, person: &Person) {
+        let visitor = self.visitor(person).await;
+        let listed = oidc::json(visitor.get(&self.url("oidc/token?limit=1000")).await).await;
+        for token in listed.as_array().unwrap() {
+            let mut url = url::Url::parse(&self.url("oidc/token")).unwrap();
+            url.path_segments_mut().unwrap().push(token["token_hash"].as_str().unwrap());
+            ok(visitor.send(visitor.request("DELETE", url.as_str())).await).await;
+        }
+    }
+
+    async fn remove(&self, person: &Person) {
+        self.administer("DELETE", &format!("user/{}", person.name), &Value::Null).await;
     }
 }
 

@@ -9,14 +9,14 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
+use crate::labs::authenticator::{self, Authenticator};
+use crate::labs::oidc::{self, CLIENT_ID, CLIENT_SECRET, Issuer, REDIRECT_URI};
 use crate::labs::ports;
 use crate::labs::process::{self, Server};
-use crate::labs::visitor::Visitor;
+use crate::labs::visitor::{Fields, Visitor};
 use crate::labs::wait;
 use crate::require;
 
@@ -25,13 +25,13 @@ pub(crate) const BOB: Person = Person { groups: &["/dev"], ..oidc::BOB };
 /// Needs a code from an authenticator.
 pub(crate) const MFA: Person = Person { groups: &["/dev"], ..oidc::MFA };
 
-const TOTP_SECRET: &str = "twenty bytes for it.";
 const ADMINISTRATOR: [(&str, &str); 2] = [("KC_BOOTSTRAP_ADMIN_USERNAME", "admin"), ("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin-password")];
 
 /// A running server with a realm. Ends with its value or with the test process, whichever comes first.
 pub(crate) struct Keycloak {
     root: String,
     client: reqwest::Client,
+    authenticator: Authenticator,
     server: Server,
 }
 
@@ -55,49 +55,12 @@ impl Keycloak {
             "--cache=local",
         ];
         let server = Server::start_with("keycloak", process::folder(), &program, &arguments, &ADMINISTRATOR);
-        let lab = Self { root: format!("http://127.0.0.1:{port}"), client: oidc::plain_client(), server };
+        let (client, authenticator) = (oidc::plain_client(), Authenticator::new());
+        let lab = Self { root: format!("http://127.0.0.1:{port}"), client, authenticator, server };
         let url = format!("{}/realms/master", lab.root);
         lab.ready(&url).await;
         lab.administer("POST", "", &realm()).await;
         Some(lab)
-    }
-
-    /// Its issuer.
-    pub(crate) fn issuer(&self) -> String {
-        format!("{}/realms/lab", self.root)
-    }
-
-    /// Lets sign-ins return here, and nowhere else.
-    pub(crate) async fn redirect_to(&self, uri: &str) {
-        let client = self.ask(&format!("/lab/clients?clientId={CLIENT_ID}")).await;
-        let path = format!("/lab/clients/{}", client[0]["id"].as_str().unwrap());
-        self.administer("PUT", &path, &json!({"redirectUris": [uri]})).await;
-    }
-
-    /// Puts somebody into these groups, given as full paths, and out of all others.
-    pub(crate) async fn set_groups(&self, person: &Person, groups: &[&str]) {
-        let path = self.person(person).await;
-        for group in self.ask(&format!("{path}/groups")).await.as_array().unwrap() {
-            self.administer("DELETE", &format!("{path}/groups/{}", group["id"].as_str().unwrap()), &Value::Null).await;
-        }
-        for group in groups {
-            let group = self.ask(&format!("/lab/group-by-path{group}")).await;
-            self.administer("PUT", &format!("{path}/groups/{}", group["id"].as_str().unwrap()), &json!({})).await;
-        }
-    }
-
-    /// Switches somebody's account off.
-    pub(crate) async fn disable(&self, person: &Person) {
-        let path = self.person(person).await;
-        self.administer("PUT", &path, &json!({"enabled": false})).await;
-    }
-
-    /// Ends all sessions of somebody, offline ones too: refresh tokens from before are stale.
-    pub(crate) async fn end_sessions(&self, person: &Person) {
-        let path = self.person(person).await;
-        // It counts in whole seconds, and what was given in the second of the logout is not from before.
-        wait::next_second().await;
-        self.administer("POST", &format!("{path}/logout"), &json!({})).await;
     }
 
     /// How many offline sessions somebody has with the client.
@@ -105,6 +68,11 @@ impl Keycloak {
         let client = self.ask(&format!("/lab/clients?clientId={CLIENT_ID}")).await;
         let path = format!("{}/offline-sessions/{}", self.person(person).await, client[0]["id"].as_str().unwrap());
         self.ask(&path).await.as_array().unwrap().len()
+    }
+
+    /// Signs somebody in with a browser that may be signed in already.
+    pub(crate) async fn sign_in_with(&self, visitor: &Visitor, person: &Person, authorization_url: &str) -> String {
+        visitor.sign_in(authorization_url, async |page| self.fields(person, page).await).await
     }
 
     /// Signs with a new key from now on; the old one stays in the key set.
@@ -117,52 +85,20 @@ impl Keycloak {
         self.administer("POST", "/lab/components", &key).await;
     }
 
-    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
-    pub(crate) async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        self.sign_in_with(&Visitor::new(), person, authorization_url).await
-    }
-
-    /// The same with a browser that may be signed in already.
-    pub(crate) async fn sign_in_with(&self, visitor: &Visitor, person: &Person, authorization_url: &str) -> String {
-        let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
-        let page = visitor.get(authorization_url).await;
-        match self.pass(visitor, person, page, &redirect_uri).await {
-            Ok(callback) => callback,
-            Err(page) => panic!("the sign-in ends at: {page}"),
+    /// What somebody fills into a page.
+    async fn fields(&self, person: &Person, page: &str) -> Option<Fields> {
+        let asks = |name: &str| page.contains(&format!("name=\"{name}\""));
+        if asks("password") {
+            return Some(vec![
+                ("username", person.name.to_owned()),
+                ("password", person.password.to_owned()),
+                ("credentialId", String::new()),
+            ]);
         }
-    }
-
-    /// Enters a device's code as somebody.
-    pub(crate) async fn approve_device(&self, person: &Person, user_code: &str) {
-        let visitor = Visitor::new();
-        let page = visitor.get(&format!("{}/device?user_code={user_code}", self.issuer())).await;
-        let page = self.pass(&visitor, person, page, "https://nowhere.example.org").await.expect_err("a page and no redirect");
-        assert!(page.contains("Device Login Successful"), "{page}");
-    }
-
-    /// Fills in all that is asked for, until a redirect leads to an address that starts so, or until nothing more is asked.
-    async fn pass(&self, visitor: &Visitor, person: &Person, mut answer: Response, until: &str) -> Result<String, String> {
-        for _ in 0..5 {
-            let page = match visitor.follow(answer, until).await {
-                Ok(callback) => return Ok(callback),
-                Err(page) => page.text().await.unwrap(),
-            };
-            let Some(action) = page.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()) else { return Err(page) };
-            let action = action.replace("&amp;", "&");
-            let action = if action.starts_with('/') { format!("{}{action}", self.root) } else { action };
-            let code = oidc::totp_now(TOTP_SECRET.as_bytes());
-            let form: &[(&str, &str)] = if page.contains("name=\"password\"") {
-                &[("username", person.name), ("password", person.password), ("credentialId", "")]
-            } else if page.contains("name=\"otp\"") {
-                &[("otp", &code)]
-            } else if page.contains("name=\"accept\"") {
-                &[("accept", "Yes")]
-            } else {
-                return Err(page);
-            };
-            answer = visitor.post(&action, form).await;
+        if asks("otp") {
+            return Some(vec![("otp", self.authenticator.code().await)]);
         }
-        panic!("Keycloak asks on and on");
+        asks("accept").then(|| vec![("accept", "Yes".to_owned())])
     }
 
     /// The path of somebody's entry.
@@ -205,6 +141,65 @@ impl Keycloak {
     }
 }
 
+impl Issuer for Keycloak {
+    /// It says of both that the credentials are invalid.
+    const TELLS_SECOND_FACTOR: bool = false;
+    const TELLS_END: bool = true;
+    const SETTINGS: &str = "      preset: keycloak\n";
+
+    fn issuer(&self) -> String {
+        format!("{}/realms/lab", self.root)
+    }
+
+    async fn redirect_to(&self, uri: &str) {
+        let client = self.ask(&format!("/lab/clients?clientId={CLIENT_ID}")).await;
+        let path = format!("/lab/clients/{}", client[0]["id"].as_str().unwrap());
+        self.administer("PUT", &path, &json!({"redirectUris": [uri]})).await;
+    }
+
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
+        self.sign_in_with(&Visitor::new(), person, authorization_url).await
+    }
+
+    async fn approve_device(&self, person: &Person, user_code: &str) {
+        let visitor = Visitor::new();
+        let asked = visitor.get(&format!("{}/device?user_code={user_code}", self.issuer())).await;
+        let page = visitor.fill_in(asked, async |page| self.fields(person, page).await).await;
+        assert!(page.contains("Device Login Successful"), "{page}");
+    }
+
+    /// The realm wants one of Mfa from its start.
+    async fn require_second_factor(&self, person: &Person) {
+        assert_eq!(person.name, MFA.name);
+    }
+
+    /// Given as full paths without the first slash.
+    async fn set_groups(&self, person: &Person, groups: &[&str]) {
+        let path = self.person(person).await;
+        for group in self.ask(&format!("{path}/groups")).await.as_array().unwrap() {
+            self.administer("DELETE", &format!("{path}/groups/{}", group["id"].as_str().unwrap()), &Value::Null).await;
+        }
+        for group in groups {
+            let group = self.ask(&format!("/lab/group-by-path/{group}")).await;
+            self.administer("PUT", &format!("{path}/groups/{}", group["id"].as_str().unwrap()), &json!({})).await;
+        }
+    }
+
+    /// Offline ones too: refresh tokens from before are stale.
+    async fn end_sessions(&self, person: &Person) {
+        let path = self.person(person).await;
+        // It counts in whole seconds, and what was given in the second of the logout is not from before.
+        wait::next_step(1).await;
+        self.administer("POST", &format!("{path}/logout"), &json!({})).await;
+    }
+
+    /// Switches the account off.
+    async fn remove(&self, person: &Person) {
+        let path = self.person(person).await;
+        self.administer("PUT", &path, &json!({"enabled": false})).await;
+    }
+}
+
 /// A realm with nested groups, a client with a role, and people.
 fn realm() -> Value {
     let mapper = |name: &str, kind: &str, config: Value| json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config});
@@ -230,7 +225,7 @@ fn realm() -> Value {
     });
     let totp = json!({
         "type": "otp",
-        "secretData": json!({"value": TOTP_SECRET}).to_string(),
+        "secretData": json!({"value": authenticator::SECRET}).to_string(),
         "credentialData": r#"{"subType":"totp","digits":6,"counter":0,"period":30,"algorithm":"HmacSHA1"}"#,
     });
     let person = |person: &Person, more: Option<&Value>| {

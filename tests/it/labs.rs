@@ -1,6 +1,7 @@
 //! Real programs, started on free ports of 127.0.0.1 in folders of their own, and ended with the test process.
 
 pub mod accounts;
+pub mod authenticator;
 pub mod bridge;
 pub mod certificates;
 pub mod chromium;

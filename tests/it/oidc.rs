@@ -13,35 +13,26 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
+use self::lab::RULES;
+pub(crate) use self::lab::SERVICE;
 use crate::dex::Dex;
 use crate::glewlwyd::Glewlwyd;
 use crate::keycloak::{self, Keycloak};
 use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
-use crate::labs::oidc::{ALICE, CLIENT_ID, CLIENT_SECRET, claims};
+use crate::labs::oidc::{ALICE, CLIENT_SECRET, Issuer, PASSWORDS, REDIRECT_URI, claims};
 use crate::labs::wait;
 use crate::openid_provider::OpenidProvider;
-use crate::slapd::{Options, Slapd};
 
-const SERVICE: &str = "registry.test";
-const RULES: &str = r#"
-version: 1
-realm: corp
-reserved: []
-rules:
-  - {name: a group works in its namespace, to: {group: "{team}"}, allow: contributor, repository: "{team}/**"}
-"#;
-
-/// A bridge whose people are those of an issuer; `more` goes into its `oidc`.
-async fn bridge(issuer: &str, more: &str) -> Bridge {
+/// A bridge whose people are those of an issuer, of which this stands below `oidc`.
+pub(crate) async fn bridge(oidc: &str) -> Bridge {
     let site = Site::new();
     site.write("rules.yaml", RULES);
     site.write("oidc-secret", CLIENT_SECRET);
     site.configure(&format!(
         "public_url: {}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\ncredentials_cache: {{verified: 1s}}\n\
-         identity_tokens: {{recheck: 1s}}\nproviders:\n  - name: sso\n    realm: corp\n    oidc:\n      issuer: {issuer}\n      \
-         client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n      password_grant: {{enabled: true}}\n      {more}\n",
-        site.url("").trim_end_matches('/')
+         identity_tokens: {{recheck: 1s}}\nproviders:\n  - name: sso\n    realm: corp\n    oidc:\n{oidc}{PASSWORDS}",
+        site.url("")
     ));
     site.command(&["keys", "init"]).await.ok();
     site.serve().await
@@ -51,12 +42,12 @@ fn scope(group: &str) -> String {
     format!("repository:{group}/app:pull,push")
 }
 
-async fn ask(bridge: &Bridge, person: &Person, password: &str, group: &str) -> Response {
+pub(crate) async fn ask(bridge: &Bridge, person: &Person, password: &str, group: &str) -> Response {
     let query = [("service", SERVICE), ("scope", &scope(group)), ("offline_token", "true")];
     reqwest::Client::new().get(bridge.url("/token")).query(&query).basic_auth(person.name, Some(password)).send().await.unwrap()
 }
 
-async fn refresh(bridge: &Bridge, identity_token: &str, group: &str) -> Response {
+pub(crate) async fn refresh(bridge: &Bridge, identity_token: &str, group: &str) -> Response {
     let form = [("grant_type", "refresh_token"), ("service", SERVICE), ("scope", &scope(group)), ("refresh_token", identity_token)];
     reqwest::Client::new().post(bridge.url("/token")).form(&form).send().await.unwrap()
 }
@@ -110,8 +101,7 @@ async fn is_refused(bridge: &Bridge, identity_token: &str, group: &str) {
 #[tokio::test]
 async fn at_glewlwyd() {
     let Some(lab) = Glewlwyd::start().await else { return };
-    let more = "scopes: [openid, groups]\n      identity: {username: [name]}\n      groups: {sources: [{from: userinfo, claim: groups}]}";
-    let bridge = bridge(&lab.issuer(), more).await;
+    let bridge = bridge(&(lab.oidc() + "      groups: {sources: [{from: userinfo, claim: groups}]}\n")).await;
     let identity_token = logs_in(&bridge, &ALICE, "dev", "other").await;
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
@@ -123,37 +113,37 @@ async fn at_glewlwyd() {
 #[tokio::test]
 async fn at_oidc_provider() {
     let Some(lab) = OpenidProvider::start().await else { return };
-    let bridge = bridge(&lab.issuer(), "scopes: [openid, profile, groups]").await;
+    let bridge = bridge(&lab.oidc()).await;
     let identity_token = logs_in(&bridge, &ALICE, "dev", "other").await;
     lab.set_groups(&ALICE, &["ops"]).await;
     comes_to(&bridge, &identity_token, "dev", 0).await;
     comes_to(&bridge, &identity_token, "ops", 2).await;
     assert_eq!(lab.counters().await.refresh_reuses, 0);
-    lab.disable(&ALICE).await;
+    lab.remove(&ALICE).await;
     ends(&bridge, &identity_token, "ops").await;
 }
 
 #[tokio::test]
 async fn at_keycloak() {
     let Some(lab) = Keycloak::start().await else { return };
-    let bridge = bridge(&lab.issuer(), "preset: keycloak").await;
+    let bridge = bridge(&lab.oidc()).await;
     let identity_token = logs_in(&bridge, &keycloak::ALICE, "ops", "other").await;
-    lab.set_groups(&keycloak::ALICE, &["/dev"]).await;
+    lab.set_groups(&keycloak::ALICE, &["dev"]).await;
     comes_to(&bridge, &identity_token, "ops", 0).await;
     comes_to(&bridge, &identity_token, "dev", 2).await;
-    lab.disable(&keycloak::ALICE).await;
+    lab.remove(&keycloak::ALICE).await;
     ends(&bridge, &identity_token, "dev").await;
 }
 
 #[tokio::test]
 async fn at_dex() {
-    let Some(slapd) = Slapd::start(Options::default()).await else { return };
-    let Some(lab) = Dex::start(&slapd).await else { return };
-    let bridge = bridge(&lab.issuer(), "preset: dex").await;
+    let Some(lab) = Dex::start(REDIRECT_URI).await else { return };
+    // Without device logins the default way does as well.
+    let bridge = bridge(&lab.oidc().replace(Dex::CLIENT, "")).await;
     let alice = Person { name: "alice", password: "secret", groups: &[] };
     let first = logs_in(&bridge, &alice, "developers", "other").await;
     let group = "dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\n";
-    slapd.modify(&format!("{group}member: uid=alice,ou=people,dc=example,dc=org\n"));
+    lab.slapd.modify(&format!("{group}member: uid=alice,ou=people,dc=example,dc=org\n"));
     comes_to(&bridge, &first, "developers", 0).await;
     // A newer sign-in takes the refresh token of the one before away, which lives by the new one from then on.
     assert_eq!(granted(&bridge, ask(&bridge, &alice, alice.password, "developers").await).await, 0);

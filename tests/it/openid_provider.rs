@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, MFA, REDIRECT_URI};
+use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, Issuer, MFA, REDIRECT_URI};
 use crate::labs::ports;
 use crate::labs::process::{self, Server};
-use crate::labs::visitor::Visitor;
+use crate::labs::visitor::{Fields, Visitor};
 
 const PROGRAM: &str = include_str!("openid_provider/server.mjs");
 
@@ -203,11 +203,6 @@ impl OpenidProvider {
         Some(lab)
     }
 
-    /// Its issuer.
-    pub(crate) fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
     // === Faults ===
 
     /// From now on this happens at that endpoint, until `heal`.
@@ -273,11 +268,6 @@ impl OpenidProvider {
 
     // === Conduct ===
 
-    /// Lets sign-ins return here, and nowhere else.
-    pub(crate) async fn redirect_to(&self, uri: &str) {
-        self.command("knobs", json!({"redirect_uris": [uri]})).await;
-    }
-
     /// Whether each refresh brings a new refresh token and ends the old one.
     pub(crate) async fn rotate_refresh_tokens(&self, rotate: bool) {
         self.command("knobs", json!({"rotate_refresh_tokens": rotate})).await;
@@ -300,11 +290,6 @@ impl OpenidProvider {
 
     // === People ===
 
-    /// Gives somebody other groups.
-    pub(crate) async fn set_groups(&self, person: &Person, groups: &[&str]) {
-        self.person(person, json!({"groups": groups})).await;
-    }
-
     /// Lays claims over somebody's ID tokens and userinfo, such as groups of another shape; `null` takes one away.
     pub(crate) async fn set_claims(&self, person: &Person, claims: Value) {
         self.person(person, json!({"claims": claims})).await;
@@ -324,19 +309,9 @@ impl OpenidProvider {
         self.set_claims(person, claims).await;
     }
 
-    /// Switches somebody's account off: no grant works any more, refresh included.
-    pub(crate) async fn disable(&self, person: &Person) {
-        self.person(person, json!({"enabled": false})).await;
-    }
-
-    /// Switches it on again.
-    pub(crate) async fn enable(&self, person: &Person) {
+    /// Undoes `remove`.
+    pub(crate) async fn restore(&self, person: &Person) {
         self.person(person, json!({"enabled": true})).await;
-    }
-
-    /// Ends all that somebody was given: refresh tokens, access tokens, codes.
-    pub(crate) async fn end_sessions(&self, person: &Person) {
-        self.command("end_sessions", json!({"name": person.name})).await;
     }
 
     /// Refuses somebody's right password like this, as where a second factor is due.
@@ -354,42 +329,14 @@ impl OpenidProvider {
         self.person(person, json!({"proof": proof})).await;
     }
 
-    /// Enters a device's code as somebody.
-    pub(crate) async fn approve_device(&self, person: &Person, user_code: &str) {
-        self.command("device", json!({"user_code": user_code, "name": person.name})).await;
-    }
-
     /// Says no to a device's code.
     pub(crate) async fn deny_device(&self, user_code: &str) {
         self.command("device", json!({"user_code": user_code, "denied": true})).await;
     }
 
-    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
-    pub(crate) async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        self.at_page(authorization_url, &[("username", person.name), ("password", person.password)]).await
-    }
-
     /// Cancels at the sign-in page and tells the address that the browser is sent back to.
     pub(crate) async fn cancel_sign_in(&self, authorization_url: &str) -> String {
-        self.at_page(authorization_url, &[("cancel", "1")]).await
-    }
-
-    async fn at_page(&self, authorization_url: &str, form: &[(&str, &str)]) -> String {
-        let visitor = Visitor::new();
-        let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
-        let asked = visitor.get(authorization_url).await;
-        let page = match visitor.follow(asked, &redirect_uri).await {
-            Ok(callback) => return callback,
-            Err(page) => page,
-        };
-        let url = page.url().to_string();
-        let text = page.text().await.unwrap();
-        assert!(text.contains("name=\"username\""), "{url}: no sign-in page: {text}");
-        let sent = visitor.post(&url, form).await;
-        match visitor.follow(sent, &redirect_uri).await {
-            Ok(callback) => callback,
-            Err(page) => panic!("{}: {}: {}", page.url().clone(), page.status(), page.text().await.unwrap()),
-        }
+        at_page(authorization_url, vec![("cancel", "1".to_owned())]).await
     }
 
     // === What it has seen ===
@@ -470,6 +417,51 @@ impl OpenidProvider {
     async fn command(&self, name: &str, arguments: Value) -> Value {
         oidc::json(self.client.post(format!("{}/lab/{name}", self.issuer())).json(&arguments).send().await.unwrap()).await
     }
+}
+
+impl Issuer for OpenidProvider {
+    const TELLS_SECOND_FACTOR: bool = true;
+    const TELLS_END: bool = true;
+    const SETTINGS: &str = "      scopes: [openid, profile, groups]\n";
+
+    fn issuer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    async fn redirect_to(&self, uri: &str) {
+        self.command("knobs", json!({"redirect_uris": [uri]})).await;
+    }
+
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
+        at_page(authorization_url, vec![("username", person.name.to_owned()), ("password", person.password.to_owned())]).await
+    }
+
+    async fn approve_device(&self, person: &Person, user_code: &str) {
+        self.command("device", json!({"user_code": user_code, "name": person.name})).await;
+    }
+
+    /// Of Mfa it wants one anyway, at the password grant.
+    async fn require_second_factor(&self, person: &Person) {
+        self.set_proof(person, &["pwd", "otp"], None, Duration::ZERO).await;
+    }
+
+    async fn set_groups(&self, person: &Person, groups: &[&str]) {
+        self.person(person, json!({"groups": groups})).await;
+    }
+
+    /// Access tokens and codes end as well.
+    async fn end_sessions(&self, person: &Person) {
+        self.command("end_sessions", json!({"name": person.name})).await;
+    }
+
+    /// No grant works any more, refresh included.
+    async fn remove(&self, person: &Person) {
+        self.person(person, json!({"enabled": false})).await;
+    }
+}
+
+async fn at_page(authorization_url: &str, fields: Fields) -> String {
+    Visitor::new().sign_in(authorization_url, async |page| page.contains("name=\"username\"").then(|| fields.clone())).await
 }
 
 impl Drop for OpenidProvider {

@@ -112,11 +112,13 @@ impl RelyingParty {
         if !is_code || begun.device_code.expose_secret().is_empty() {
             return Err(odd("`user_code` or `device_code` is none"));
         }
+        // Keycloak's page for it asks for the person's consent without showing the code (RFC 8628 §3.3.1), so nobody could compare.
+        let shows_code = self.settings.kind() != OidcPreset::Keycloak;
         Ok(DeviceAuthorization {
             device_code: begun.device_code,
             user_code: begun.user_code,
             verification_uri: begun.verification_uri,
-            verification_uri_complete: begun.verification_uri_complete,
+            verification_uri_complete: begun.verification_uri_complete.filter(|_| shows_code),
             expires_in: Duration::from_secs(begun.expires_in).clamp(LIVES.0, LIVES.1),
             interval: begun.interval.map_or(INTERVAL, Duration::from_secs).clamp(INTERVALS.0, INTERVALS.1),
         })

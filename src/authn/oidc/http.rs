@@ -7,6 +7,7 @@ use std::time::Duration;
 use openidconnect::HttpRequest;
 use openidconnect::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use openidconnect::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +18,9 @@ use super::address::{self, Resolver};
 use super::breaker::{Breaker, End};
 use super::trouble::{Trouble, printable};
 
+/// The words for requests that are refused (RFC 6749 §5.2).
+const REQUEST_ERRORS: [&str; 6] =
+    ["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
 /// No document of an issuer is larger.
 const MAX_BODY: usize = 1024 * 1024;
 /// Most answers that hold tokens are smaller.
@@ -192,6 +196,7 @@ impl Http {
                 let wait = trouble.retry_after;
                 (Err(trouble), End::Throttled(wait))
             }
+            Ok(Err(trouble)) if !trouble.is_issuers => (Err(trouble), End::Answered),
             Ok(Err(trouble)) => (Err(trouble), End::Failed),
             Err(_) if ends - began < FAIR => return Err(timed_out().ours()),
             Err(_) => (Err(timed_out()), End::Failed),
@@ -201,43 +206,61 @@ impl Http {
     }
 
     async fn exchange(&self, request: reqwest::Request, host: &str) -> Result<Answer, Trouble> {
-        let failed = |error: reqwest::Error| {
-            let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
-            let trouble = Trouble::new(host, reason(&error.without_url()));
-            match (is_connect, is_timeout) {
-                (true, _) => trouble.unsent(),
-                (false, true) => trouble.busy(),
-                (false, false) => trouble,
-            }
-        };
-        let mut response = self.client.execute(request).await.map_err(failed)?;
+        let mut response = self.client.execute(request).await.map_err(|error| failed(error, host))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {
             return Err(Trouble::new(host, redirected(&headers, response.url())).status(status.as_u16()));
-        }
-        if status.is_server_error() || status.is_informational() {
-            let wait = retry_after(&headers).unwrap_or(super::trouble::RETRY_AFTER);
-            return Err(Trouble::new(host, format!("HTTP status {}", status.as_u16())).status(status.as_u16()).retry_after(wait));
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = retry_after(&headers).unwrap_or(THROTTLED);
             return Err(Trouble::new(host, "HTTP status 429: it wants fewer requests").status(429).retry_after(wait).busy());
         }
-        let too_large = || Trouble::new(host, "the answer is larger than 1 MiB");
-        let length = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-        if length > MAX_BODY {
+        let body = whole(&mut response, host).await;
+        if status.is_server_error() || status.is_informational() {
+            let wait = retry_after(&headers).unwrap_or(super::trouble::RETRY_AFTER);
+            let trouble = Trouble::new(host, format!("HTTP status {}", status.as_u16())).status(status.as_u16()).retry_after(wait);
+            return Err(if body.is_ok_and(|body| is_about_request(&body)) { trouble.ours() } else { trouble });
+        }
+        Ok(Answer { status, headers, body: body? })
+    }
+}
+
+fn failed(error: reqwest::Error, host: &str) -> Trouble {
+    let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
+    let trouble = Trouble::new(host, reason(&error.without_url()));
+    match (is_connect, is_timeout) {
+        (true, _) => trouble.unsent(),
+        (false, true) => trouble.busy(),
+        (false, false) => trouble,
+    }
+}
+
+/// The body, where it is not too large.
+async fn whole(response: &mut reqwest::Response, host: &str) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let too_large = || Trouble::new(host, "the answer is larger than 1 MiB");
+    let length = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if length > MAX_BODY {
+        return Err(too_large());
+    }
+    // As large as it will be: what grows leaves copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(length.max(USUAL_BODY)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(error, host))? {
+        if body.len() + chunk.len() > MAX_BODY {
             return Err(too_large());
         }
-        // As large as it will be: what grows leaves copies behind.
-        let mut body = Zeroizing::new(Vec::with_capacity(length.max(USUAL_BODY)));
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body })
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
+}
+
+/// Whether it holds a word of RFC 6749 §5.2. Dex puts one into a 500 where somebody is gone whose refresh token it is shown: what it says
+/// of one person must keep nobody else from asking, nor let that person be served from memory.
+fn is_about_request(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Failure {
+        error: String,
+    }
+    serde_json::from_slice::<Failure>(body).is_ok_and(|failure| REQUEST_ERRORS.contains(&failure.error.as_str()))
 }
 
 /// Where a redirect leads, as far as it may be told: the path may hold a secret.

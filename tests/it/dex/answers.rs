@@ -7,17 +7,15 @@ use serde_json::Value;
 
 use super::Dex;
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, REDIRECT_URI, RelyingParty, claims, groups};
+use crate::labs::oidc::{self, Issuer, REDIRECT_URI, RelyingParty, claims, groups};
 use crate::labs::wait;
-use crate::slapd::{Options, Slapd};
 
 const ALICE: Person = Person { name: "alice", password: "secret", groups: &["a, b (c*)", "developers"] };
 const SCOPE: &str = "openid profile groups offline_access";
 
 #[tokio::test]
 async fn dex_answers() {
-    let Some(slapd) = Slapd::start(Options::default()).await else { return };
-    let Some(lab) = Dex::start(&slapd).await else { return };
+    let Some(lab) = Dex::start(REDIRECT_URI).await else { return };
     let party = RelyingParty::of(&lab.issuer()).await;
     let signed_in = oidc::json(party.password(&ALICE, ALICE.password, SCOPE).await).await;
     let told = claims(&signed_in["id_token"]);
@@ -26,7 +24,7 @@ async fn dex_answers() {
     let wrong = party.password(&ALICE, "wrong", SCOPE).await;
     assert_eq!(error(wrong, StatusCode::UNAUTHORIZED).await, "access_denied");
 
-    slapd.modify("dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\nmember: uid=alice,ou=people,dc=example,dc=org\n");
+    lab.slapd.modify("dn: cn=developers,ou=groups,dc=example,dc=org\nchangetype: modify\ndelete: member\nmember: uid=alice,ou=people,dc=example,dc=org\n");
     let first = signed_in["refresh_token"].as_str().unwrap();
     let refreshed = oidc::json(party.refresh(first).await).await;
     assert_eq!(groups(&claims(&refreshed["id_token"])), ["a, b (c*)"]);
@@ -54,7 +52,7 @@ async fn dex_answers() {
 
     let last = tokens["refresh_token"].as_str().unwrap();
     assert_eq!(error(party.refresh(newer).await, StatusCode::BAD_REQUEST).await, "invalid_request");
-    slapd.modify("dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: delete\n");
+    lab.remove(&ALICE).await;
     let gone = party.refresh(last).await;
     assert_eq!(error(gone, StatusCode::INTERNAL_SERVER_ERROR).await, "invalid_request", "one who is gone looks like an outage");
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Glewlwyd;
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{ALICE, BOB, CLIENT_SECRET, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups, json};
+use crate::labs::oidc::{ALICE, BOB, CLIENT_SECRET, Issuer, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups, json};
 use crate::labs::wait;
 use crate::slapd::{Options, Slapd};
 
@@ -126,7 +126,7 @@ async fn a_browser_signs_in() {
 async fn a_second_factor_closes_the_password_grant() {
     let Some(lab) = Glewlwyd::start().await else { return };
     let party = RelyingParty::of(&lab.issuer()).await;
-    lab.require_totp(&MFA).await;
+    lab.require_second_factor(&MFA).await;
     let refused = party.password(&MFA, MFA.password, SCOPE).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert_eq!(refused.text().await.unwrap(), "");

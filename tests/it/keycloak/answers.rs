@@ -6,7 +6,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{ALICE, BOB, Keycloak, MFA};
-use crate::labs::oidc::{self, REDIRECT_URI, RelyingParty, claims, groups};
+use crate::labs::oidc::{self, Issuer, REDIRECT_URI, RelyingParty, claims, groups};
 use crate::labs::wait;
 
 /// Keycloak puts groups into every token of this client, and knows no scope of that name.
@@ -34,7 +34,7 @@ async fn keycloak_answers() {
     let second_factor: Value = party.password(&MFA, MFA.password, SCOPE).await.json().await.unwrap();
     assert_eq!(second_factor, wrong, "a missing second factor looks like a wrong password");
 
-    lab.set_groups(&ALICE, &["/ops"]).await;
+    lab.set_groups(&ALICE, &["ops"]).await;
     let first = signed_in["refresh_token"].as_str().unwrap();
     let refreshed = oidc::json(party.refresh(first).await).await;
     assert_eq!(groups(&claims(&refreshed["id_token"])), ["/ops"]);
@@ -64,7 +64,7 @@ async fn keycloak_answers() {
     lab.end_sessions(&BOB).await;
     assert_eq!(error(party.refresh(refresh_token).await).await, "invalid_grant");
     let signed_in = oidc::json(party.password(&BOB, BOB.password, SCOPE).await).await;
-    lab.disable(&BOB).await;
+    lab.remove(&BOB).await;
     assert_eq!(error(party.refresh(signed_in["refresh_token"].as_str().unwrap()).await).await, "invalid_grant");
 
     let keys = async || {

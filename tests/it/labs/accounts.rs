@@ -130,7 +130,7 @@ impl UsersFile {
 }
 
 /// The same people as LDIF.
-mod directory {
+pub mod directory {
     use std::fmt::Write;
 
     use super::Person;

@@ -20,8 +20,47 @@ pub const BOB: Person = Person { name: "bob", password: "bob-password", groups: 
 /// Has a second factor where the lab requires one.
 pub const MFA: Person = Person { name: "mfa", password: "mfa-password", groups: &["dev"] };
 
+/// Lets people use their passwords; below `oidc`.
+pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
+
 const VERIFIER: &str = "a-verifier-that-is-as-long-as-the-standard-wants-it";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// What a test needs of an OpenID Provider, whichever it is.
+pub trait Issuer {
+    /// Whether it tells a right password that does not do from a wrong one.
+    const TELLS_SECOND_FACTOR: bool;
+    /// Whether it tells that a session is over from that narrows is set up wrongly.
+    const TELLS_END: bool;
+    /// What narrows has to know of it beside issuer and client, each line indented as below `oidc`.
+    const SETTINGS: &str;
+    /// What stands in `client` beside id and secret, behind a comma.
+    const CLIENT: &str = "";
+
+    /// Its issuer identifier.
+    fn issuer(&self) -> String;
+
+    /// What stands below `oidc` in a configuration that trusts it; the client's secret is in `oidc-secret`.
+    fn oidc(&self) -> String {
+        let (issuer, client, settings) = (self.issuer(), Self::CLIENT, Self::SETTINGS);
+        format!("      issuer: {issuer}\n      client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}{client}}}\n{settings}")
+    }
+
+    /// Lets sign-ins return here, and nowhere else.
+    async fn redirect_to(&self, uri: &str);
+    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
+    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String;
+    /// Enters a device's code as somebody.
+    async fn approve_device(&self, person: &Person, user_code: &str);
+    /// Asks somebody for a second factor from now on.
+    async fn require_second_factor(&self, person: &Person);
+    /// Puts somebody into these groups, and out of all others.
+    async fn set_groups(&self, person: &Person, groups: &[&str]);
+    /// Ends the sessions and refresh tokens of somebody.
+    async fn end_sessions(&self, person: &Person);
+    /// Makes somebody's account unusable.
+    async fn remove(&self, person: &Person);
+}
 
 /// A relying party with the lab's client, which trusts whatever it is told.
 pub struct RelyingParty {
@@ -155,26 +194,4 @@ pub fn groups(claims: &Value) -> Vec<&str> {
 pub fn query(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
-/// The code that an authenticator shows at this second of the Unix epoch (RFC 6238: SHA-1, 30 s, six digits).
-pub fn totp(secret: &[u8], second: u64) -> String {
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
-    let digest = aws_lc_rs::hmac::sign(&key, &(second / 30).to_be_bytes());
-    let digest = digest.as_ref();
-    let at = usize::from(digest[19] & 15);
-    let number = u32::from_be_bytes(digest[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
-}
-
-/// The code that it shows now.
-pub fn totp_now(secret: &[u8]) -> String {
-    totp(secret, u64::try_from(jiff::Timestamp::now().as_second()).unwrap())
-}
-
-#[test]
-fn a_totp_is_that_of_the_standard() {
-    // RFC 6238 appendix B, its last six digits.
-    assert_eq!(totp(b"12345678901234567890", 59), "287082");
-    assert_eq!(totp(b"12345678901234567890", 1_111_111_109), "081804");
 }

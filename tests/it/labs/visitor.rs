@@ -9,6 +9,9 @@ use url::Url;
 
 use super::oidc;
 
+/// What goes into the fields of a form.
+pub type Fields = Vec<(&'static str, String)>;
+
 /// One browser profile for one site; cookies go back wherever it goes, whatever their path and site.
 pub struct Visitor {
     client: reqwest::Client,
@@ -64,6 +67,40 @@ impl Visitor {
         }
         panic!("more than 20 redirects, the last one from {}", response.url());
     }
+
+    /// Goes where an authorization request leads, fills in what is asked for, and tells the address that the browser is sent back to.
+    /// For a page that asks for nothing `fill` has nothing.
+    pub async fn sign_in(&self, authorization_url: &str, fill: impl AsyncFn(&str) -> Option<Fields>) -> String {
+        let redirect_uri = oidc::query(authorization_url, "redirect_uri").expect("an authorization request says where it returns to");
+        let asked = self.get(authorization_url).await;
+        self.pass(asked, &redirect_uri, fill).await.unwrap_or_else(|page| panic!("the sign-in ends at: {page}"))
+    }
+
+    /// Fills in what is asked for, and tells the page that asks for nothing more.
+    pub async fn fill_in(&self, asked: Response, fill: impl AsyncFn(&str) -> Option<Fields>) -> String {
+        self.pass(asked, "https://nowhere.example.org", fill).await.expect_err("a page and no redirect")
+    }
+
+    async fn pass(&self, mut answer: Response, until: &str, fill: impl AsyncFn(&str) -> Option<Fields>) -> Result<String, String> {
+        for _ in 0..5 {
+            let page = match self.follow(answer, until).await {
+                Ok(callback) => return Ok(callback),
+                Err(page) => page,
+            };
+            let url = page.url().clone();
+            let text = page.text().await.unwrap();
+            let Some(fields) = fill(&text).await else { return Err(text) };
+            answer = self.send(self.client.post(action(&text, &url)).form(&fields)).await;
+        }
+        panic!("asked on and on, the last time at {}", answer.url());
+    }
+}
+
+/// Where the first form of a page is sent.
+fn action(page: &str, url: &Url) -> Url {
+    let action = page.split_once("action=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let action = action.map(|(action, _)| action.replace("&amp;", "&")).unwrap_or_default();
+    url.join(&action).unwrap_or_else(|error| panic!("{action}: {error}"))
 }
 
 /// Where an answer sends its reader.

@@ -1,7 +1,7 @@
 //! Waiting for something to come true, with a deadline.
 
 use std::future::Future;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Asks until the answer is `Ok`; when `within` is over, fails with the last `Err`.
 #[track_caller]
@@ -22,8 +22,8 @@ where
     }
 }
 
-/// Waits for the next whole second of the clock.
-pub async fn next_second() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    tokio::time::sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())).await;
+/// Waits until a new step of so many seconds begins, which is what some servers count in.
+pub async fn next_step(seconds: u32) {
+    let (now, step) = (jiff::Timestamp::now().as_millisecond(), 1000 * i64::from(seconds));
+    tokio::time::sleep(Duration::from_millis((step - now % step).unsigned_abs())).await;
 }

@@ -11,11 +11,10 @@ use crate::glewlwyd::Glewlwyd;
 use crate::keycloak::{self, Keycloak};
 use crate::labs::accounts::Person;
 use crate::labs::bridge::Bridge;
-use crate::labs::oidc::{self, ALICE, BOB, RelyingParty};
+use crate::labs::oidc::{self, ALICE, BOB, Issuer, REDIRECT_URI, RelyingParty};
 use crate::labs::visitor::{self, Visitor};
 use crate::labs::{kept, wait};
 use crate::openid_provider::{Endpoint, Fault};
-use crate::slapd::{Options, Slapd};
 
 /// A logout waits for no issuer.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -113,7 +112,7 @@ async fn what_the_issuer_does_not_take_back_is_kept_no_longer() {
 #[tokio::test]
 async fn at_glewlwyd() {
     let Some(lab) = Glewlwyd::start().await else { return };
-    let bridge = bridge(&lab.issuer(), "scopes: [openid, groups]\n      identity: {username: [name]}").await;
+    let bridge = bridge(&lab.oidc()).await;
     let (bob, alice) = (identity_token(&bridge, &BOB, "dev").await, identity_token(&bridge, &ALICE, "dev").await);
     kept::log_out(&bridge, &bob).await;
     kept::come_to(&bridge, 1).await;
@@ -126,9 +125,8 @@ async fn at_glewlwyd() {
 /// It takes none back.
 #[tokio::test]
 async fn at_dex() {
-    let Some(slapd) = Slapd::start(Options::default()).await else { return };
-    let Some(lab) = Dex::start(&slapd).await else { return };
-    let bridge = bridge(&lab.issuer(), "preset: dex").await;
+    let Some(lab) = Dex::start(REDIRECT_URI).await else { return };
+    let bridge = bridge(&lab.oidc()).await;
     let alice = Person { name: "alice", password: "secret", groups: &[] };
     let (first, second) = (identity_token(&bridge, &alice, "developers").await, identity_token(&bridge, &alice, "developers").await);
     kept::log_out(&bridge, &first).await;
@@ -144,7 +142,7 @@ async fn at_dex() {
 async fn at_keycloak() {
     let Some(lab) = Keycloak::start().await else { return };
     let (alice, party) = (&keycloak::ALICE, RelyingParty::of(&lab.issuer()).await);
-    let bridge = bridge(&lab.issuer(), "preset: keycloak").await;
+    let bridge = bridge(&lab.oidc()).await;
     let (first, second) = (identity_token(&bridge, alice, "ops").await, identity_token(&bridge, alice, "ops").await);
     assert_eq!(lab.offline_sessions(alice).await, 2);
     kept::log_out(&bridge, &first).await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
-use crate::labs::oidc::{ALICE, CLIENT_ID, CLIENT_SECRET, claims};
+use crate::labs::oidc::{ALICE, CLIENT_SECRET, Issuer, PASSWORDS, claims};
 use crate::labs::visitor::{self, Visitor};
 use crate::labs::wait;
 use crate::openid_provider::{Counters, OpenidProvider};
@@ -23,7 +23,7 @@ pub const AT_MOST: Duration = Duration::from_secs(5);
 /// How soon people are served again after an outage.
 pub const SOON: Duration = Duration::from_secs(10);
 
-const RULES: &str = r#"
+pub const RULES: &str = r#"
 version: 1
 realm: corp
 reserved: []
@@ -220,20 +220,19 @@ pub async fn site(op: &OpenidProvider, plan: Plan) -> Site {
     let site = Site::new();
     op.redirect_to(&site.url("/oidc/sso/callback")).await;
     op.pace_devices(Duration::from_mins(10), 0).await;
-    configure(&site, &op.issuer(), plan);
+    configure(&site, op, plan);
     site.command(&["keys", "init"]).await.ok();
     site
 }
 
 /// Writes all that a bridge reads.
-pub fn configure(site: &Site, issuer: &str, plan: Plan) {
+pub fn configure(site: &Site, op: &OpenidProvider, plan: Plan) {
     let Plan { oidc, recheck, top } = plan;
-    let (own, seconds) = (site.url(""), DEADLINE.as_secs());
+    let (own, issuer, seconds) = (site.url(""), op.oidc(), DEADLINE.as_secs());
     let mut text = format!(
         "public_url: {own}\nservices: [{{name: {SERVICE}, registry: distribution-2}}]\nrules: rules.yaml\nrequest_deadline: {seconds}s\n\
          credentials_cache: {{verified: 0s, rejected: 0s}}\nidentity_tokens: {{recheck: {recheck}}}\n{top}\n\
-         providers:\n  - name: sso\n    realm: corp\n    oidc:\n      issuer: {issuer}\n      scopes: [openid, profile, groups]\n\
-         \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n      password_grant: {{enabled: true}}\n"
+         providers:\n  - name: sso\n    realm: corp\n    oidc:\n{issuer}{PASSWORDS}"
     );
     for line in oidc {
         writeln!(text, "      {line}").unwrap();

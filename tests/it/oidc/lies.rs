@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::lab::{Door, Lab, Plan, Ready};
-use crate::labs::oidc::{ALICE, CLIENT_ID};
+use crate::labs::oidc::{ALICE, CLIENT_ID, Issuer};
 use crate::openid_provider::{Document, Overage};
 
 const DOORS: [Door; 4] = [Door::Password, Door::Refresh, Door::Code, Door::DevicePoll];

@@ -124,7 +124,7 @@ async fn two_processes_share_what_the_issuer_gave() {
     let second = Site::new();
     let folder = first.folder().display();
     let top = format!("state: {{path: {folder}/state.db, key: {folder}/state.key}}\nsigning: {{directory: {folder}/keys}}");
-    lab::configure(&second, &lab.op.issuer(), Plan { top: top.leak(), ..PLAN });
+    lab::configure(&second, &lab.op, Plan { top: top.leak(), ..PLAN });
     let second = second.serve().await;
     let at = |url: String, token: String| async move {
         let form = [("grant_type", "refresh_token".to_owned()), ("service", SERVICE.to_owned()), ("refresh_token", token)];

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Document, Endpoint, Fault, OpenidProvider, Overage, RefreshTokens};
 use crate::labs::accounts::Person;
-use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups};
+use crate::labs::oidc::{self, ALICE, BOB, CLIENT_ID, CLIENT_SECRET, Issuer, MFA, REDIRECT_URI, RelyingParty, SCOPE, claims, groups};
 use crate::labs::wait;
 
 async fn lab() -> Option<(OpenidProvider, RelyingParty)> {
@@ -100,10 +100,10 @@ async fn a_refresh_token_that_comes_twice_ends_its_family() {
     for _ in 0..2 {
         oidc::json(party.refresh(kept).await).await;
     }
-    lab.disable(&ALICE).await;
+    lab.remove(&ALICE).await;
     assert_eq!(error(party.refresh(kept).await).await, "invalid_grant");
     assert_eq!(error(party.password(&ALICE, ALICE.password, SCOPE).await).await, "invalid_grant");
-    lab.enable(&ALICE).await;
+    lab.restore(&ALICE).await;
     oidc::json(party.refresh(kept).await).await;
     lab.end_sessions(&ALICE).await;
     assert_eq!(error(party.refresh(kept).await).await, "invalid_grant");

@@ -1,10 +1,13 @@
 //! Somebody's account at a machine with every client and the credential helper, in front of a house.
 
+use std::env;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use super::house::{House, OpenidProvider};
+use super::house::{ENDED, House};
 use crate::labs::accounts::Person;
 use crate::labs::credential_helper::{Lab, NAME};
+use crate::labs::oidc::Issuer;
 use crate::labs::process::Ran;
 use crate::labs::terminal::Terminal;
 use crate::labs::{image, podman, skopeo};
@@ -16,6 +19,11 @@ const NEWER_DOCKER: &str = "/usr/local/bin/docker";
 const PODMAN: &str = "/usr/bin/podman";
 const BUILDAH: &str = "/usr/bin/buildah";
 const SKOPEO: &str = "/usr/bin/skopeo";
+/// What nerdctl calls what it pulled last.
+const PULLED: &str = "localhost/pulled:last";
+
+/// `make interop` builds it.
+static NERDCTL: LazyLock<Option<String>> = LazyLock::new(|| env::var_os("NARROWS_NERDCTL")?.into_string().ok());
 
 /// Both dockers, where the machine has them.
 pub fn dockers() -> Vec<&'static str> {
@@ -27,7 +35,25 @@ pub fn clients() -> Vec<&'static str> {
     let podman = require::available("podman", podman::present()).then_some(PODMAN);
     let buildah = require::available("buildah", Path::new(BUILDAH).exists()).then_some(BUILDAH);
     let skopeo = require::available("skopeo", skopeo::present()).then_some(SKOPEO);
-    dockers().into_iter().chain(podman).chain(buildah).chain(skopeo).collect()
+    if NERDCTL.is_none() {
+        require::skip("nerdctl (`make interop` builds it where Go is)");
+    }
+    dockers().into_iter().chain(podman).chain(buildah).chain(skopeo).chain(NERDCTL.as_deref()).collect()
+}
+
+/// What a client prints where narrows gave less than it asked for.
+pub fn denied(client: &str) -> &'static str {
+    if is_nerdctl(client) { "insufficient_scope: authorization failed" } else { "requested access to the resource is denied" }
+}
+
+/// What a client prints of an identity token that is over.
+pub fn ended(client: &str) -> &'static str {
+    // It keeps what a token server says to itself.
+    if is_nerdctl(client) { "401 Unauthorized" } else { ENDED }
+}
+
+fn is_nerdctl(client: &str) -> bool {
+    NERDCTL.as_deref() == Some(client)
 }
 
 /// The account.
@@ -36,7 +62,7 @@ pub struct Account<'a, O> {
     house: &'a House<O>,
 }
 
-impl<'a, O: OpenidProvider> Account<'a, O> {
+impl<'a, O: Issuer> Account<'a, O> {
     /// With nothing configured yet.
     pub fn new(house: &'a House<O>) -> Self {
         let lab = Lab::new().with("DOCKER_HOST", &house.docker.host()).with("DOCKER_API_VERSION", "1.41");
@@ -94,6 +120,11 @@ impl<'a, O: OpenidProvider> Account<'a, O> {
                 let folder = format!("dir:{}", self.lab.path("image").display());
                 self.lab.run_other(SKOPEO, &["copy", "--dest-tls-verify=false", &folder, &format!("docker://{image}")], b"").await
             }
+            // It imports nothing, so it pushes what it pulled last.
+            nerdctl if is_nerdctl(nerdctl) => {
+                self.nerdctl(nerdctl, &["tag", PULLED, &image]).await.ok();
+                self.nerdctl(nerdctl, &["push", &image]).await
+            }
             docker => {
                 self.lab.run_other(docker, &["import", "-", &image], &image::archive(name)).await.ok();
                 self.lab.run_other(docker, &["push", &image], b"").await
@@ -113,11 +144,28 @@ impl<'a, O: OpenidProvider> Account<'a, O> {
                 let folder = format!("dir:{}", self.lab.path("image").display());
                 self.lab.run_other(SKOPEO, &["copy", "--src-tls-verify=false", &format!("docker://{image}"), &folder], b"").await
             }
+            nerdctl if is_nerdctl(nerdctl) => {
+                self.nerdctl(nerdctl, &["rmi", "--force", &image]).await;
+                let pulled = self.nerdctl(nerdctl, &["pull", "--unpack=false", &image]).await;
+                if pulled.success {
+                    self.nerdctl(nerdctl, &["tag", &image, PULLED]).await.ok();
+                }
+                pulled
+            }
             docker => {
                 self.lab.run_other(docker, &["rmi", "--force", &image], b"").await;
                 self.lab.run_other(docker, &["pull", &image], b"").await
             }
         }
+    }
+
+    /// `nerdctl` with a name space of the account's own in docker's containerd.
+    async fn nerdctl(&self, program: &str, arguments: &[&str]) -> Ran {
+        let (socket, data) = (self.house.docker.containerd(), self.lab.path("nerdctl"));
+        let name_space = self.host().replace([':', '.'], "-");
+        let mut all = vec!["--address", socket.to_str().unwrap(), "--data-root", data.to_str().unwrap(), "--namespace", &name_space];
+        all.extend(arguments);
+        self.lab.run_other(program, &all, b"").await
     }
 
     /// A client with a storage of the account's own.

@@ -11,24 +11,20 @@ use std::fmt::Write;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
+use super::house::RULES;
 use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
 use crate::labs::chromium::Chromium;
-use crate::labs::oidc::{self, CLIENT_ID, CLIENT_SECRET};
+use crate::labs::oidc::{self, CLIENT_SECRET, Issuer};
 use crate::openid_provider::OpenidProvider;
 
 const SERVICE: &str = "registry.corp.example";
 const OTHER_SERVICE: &str = "images.example:5000";
 const SIGN_IN: &str = "__Host-narrows-sign-in";
 const LOGIN: &str = "__Host-narrows-login";
-const RULES: &str = r#"
-version: 1
-realm: corp
-reserved: []
-rules:
-  - {name: developers, to: {group: dev}, allow: contributor, repository: "dev/**"}
-  - {name: operators, to: {group: ops}, allow: viewer, repository: "an-operators-namespace-with-a-very-long-name/**"}
-  - {name: with a second factor, to: {group: dev, mfa: {within: 12h}}, allow: contributor, repository: "prod/**"}
+/// More than the house's, so that there is something to see.
+const MORE_RULES: &str = r#"
+  - {name: archivists, to: {group: ops}, allow: viewer, repository: "an-operators-namespace-with-a-very-long-name/**"}
   - {name: teams, to: {group: "{team}"}, allow: viewer, repository: "teams/{team}/**"}
 "#;
 
@@ -127,7 +123,7 @@ impl Scene {
 
 async fn bridge(op: &OpenidProvider, others: &[(&str, &OpenidProvider)]) -> Bridge {
     let site = Site::new();
-    site.write("rules.yaml", RULES);
+    site.write("rules.yaml", &format!("{RULES}{MORE_RULES}"));
     site.write("oidc-secret", CLIENT_SECRET);
     let mut text = format!(
         "public_url: {}\nservices: [{{name: {SERVICE}, registry: distribution-2}}, {{name: \"{OTHER_SERVICE}\", registry: distribution-2}}]\n\
@@ -136,13 +132,7 @@ async fn bridge(op: &OpenidProvider, others: &[(&str, &OpenidProvider)]) -> Brid
     );
     for (name, op) in [("corp", op)].iter().chain(others) {
         op.redirect_to(&site.url(&format!("/oidc/{name}/callback"))).await;
-        write!(
-            text,
-            "  - name: {name}\n    realm: corp\n    oidc:\n      issuer: {}\n      client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}}}\n\
-             \x20     scopes: [openid, profile, groups]\n",
-            op.issuer()
-        )
-        .unwrap();
+        write!(text, "  - name: {name}\n    realm: corp\n    oidc:\n{}", op.oidc()).unwrap();
     }
     site.configure(&text);
     site.command(&["keys", "init"]).await.ok();

@@ -1,21 +1,19 @@
 //! What the credential helper is for: one sign-in at the issuer, and every client pushes.
 
 use super::account::{self, Account, DOCKER, clients};
-use super::house::{ENDED, House, NOTICED, OpenidProvider, SERVICE};
+use super::house::{ENDED, House, NOTICED, SERVICE};
 use crate::end_to_end::lab::export;
 use crate::labs::credential_helper::NAME;
 use crate::labs::kept;
-use crate::labs::oidc::BOB;
+use crate::labs::oidc::{BOB, Issuer};
 use crate::labs::process::{self, Ran};
 use crate::labs::registry::Registry;
 use crate::labs::terminal::Terminal;
 use crate::labs::wait;
 
-/// What clients print where narrows gave less than they asked for.
-const DENIED: &str = "requested access to the resource is denied";
 const WEEK: i64 = 7 * 24 * 60 * 60;
 
-pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>) {
+pub async fn one_sign_in_serves_every_client<O: Issuer>(house: &House<O>) {
     let (account, host) = (Account::new(house), house.registry.host());
     account.set_up().await.ok().says(&[&host, SERVICE, "docker-credential-narrows login"]);
     let said = account.signs_in(&BOB).await.ok().says(&["Signed in to", "as bob until 20"]);
@@ -28,7 +26,7 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     for client in clients() {
         account.pull(client, "dev/pulled:1").await.ok();
         account.push(client, "dev/pushed:1").await.ok();
-        account.push(client, "ops/pushed:1").await.refused(&[DENIED]);
+        account.push(client, "ops/pushed:1").await.refused(&[account::denied(client)]);
         account.pull(client, "ops/pushed:1").await.refused(&[]);
     }
     assert_eq!(house.tokens(BOB.name).await.len(), 1, "every client shows the same one");
@@ -40,7 +38,7 @@ pub async fn one_sign_in_serves_every_client<O: OpenidProvider>(house: &House<O>
     account.push(DOCKER, "dev/pushed:2").await.refused(&["authentication required"]);
 }
 
-pub async fn revoked_login_says_so_and_a_new_one_works<O: OpenidProvider>(house: &House<O>) {
+pub async fn revoked_login_says_so_and_a_new_one_works<O: Issuer>(house: &House<O>) {
     let account = Account::signed_in(house, &BOB).await;
     account.push(DOCKER, "dev/revoked:1").await.ok();
     for client in clients() {
@@ -50,7 +48,7 @@ pub async fn revoked_login_says_so_and_a_new_one_works<O: OpenidProvider>(house:
     house.bridge.site().command(&["tokens", "revoke", "--user", BOB.name]).await.ok().says(&["revoked 1 identity token"]);
     house.until_refused(&token).await;
     for client in clients() {
-        account.push(client, "dev/revoked:2").await.refused(&[ENDED]);
+        account.push(client, "dev/revoked:2").await.refused(&[account::ended(client)]);
     }
     account.pull(DOCKER, "dev/revoked:1").await.refused(&[ENDED]);
     account.signs_in(&BOB).await.ok();
@@ -60,11 +58,11 @@ pub async fn revoked_login_says_so_and_a_new_one_works<O: OpenidProvider>(house:
     account.push(DOCKER, "dev/revoked:2").await.ok();
 }
 
-pub async fn helpers_login_follows_group_and_session<O: OpenidProvider>(house: &House<O>) {
+pub async fn helpers_login_follows_group_and_session<O: Issuer>(house: &House<O>) {
     let account = Account::signed_in(house, &BOB).await;
     account.push(DOCKER, "dev/left:1").await.ok();
     house.op.set_groups(&BOB, &["ops"]).await;
-    until_refused(&account, "dev/left:1", DENIED).await;
+    until_refused(&account, "dev/left:1", account::denied(DOCKER)).await;
     account.push(DOCKER, "ops/left:1").await.ok();
     house.op.end_sessions(&BOB).await;
     let token = account.identity_token().await;
@@ -74,7 +72,7 @@ pub async fn helpers_login_follows_group_and_session<O: OpenidProvider>(house: &
     }
 }
 
-pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: OpenidProvider>(house: &House<O>) {
+pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: Issuer>(house: &House<O>) {
     let (account, host, narrows) = (Account::new(house), house.registry.host(), house.bridge.url(""));
     let bundle = export(house.bridge.site(), SERVICE).await;
     let hostile = Registry::start("http://127.0.0.1:1/token", SERVICE, "narrows", &bundle).await;
@@ -106,7 +104,7 @@ pub async fn helper_needs_no_terminal_and_trusts_no_other_host<O: OpenidProvider
 }
 
 /// Pushes until docker is refused with these words.
-async fn until_refused<O: OpenidProvider>(account: &Account<'_, O>, name: &str, says: &str) {
+async fn until_refused<O: Issuer>(account: &Account<'_, O>, name: &str, says: &str) {
     let said: Ran = wait::until(NOTICED, async || {
         let ran = account.push(DOCKER, name).await;
         if ran.success { Err("the push succeeds".to_owned()) } else { Ok(ran) }

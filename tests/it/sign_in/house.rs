@@ -6,14 +6,11 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::end_to_end::lab::export;
-use crate::glewlwyd::Glewlwyd;
-use crate::labs::accounts::Person;
 use crate::labs::bridge::{Bridge, Site};
 use crate::labs::dockerd::{self, Docker};
-use crate::labs::oidc::{CLIENT_ID, CLIENT_SECRET};
+use crate::labs::oidc::{CLIENT_SECRET, Issuer, PASSWORDS};
 use crate::labs::registry::{self, Registry};
 use crate::labs::{ports, wait};
-use crate::openid_provider;
 use crate::require;
 
 /// What a change at the provider may need: the identity token is looked at again.
@@ -23,7 +20,7 @@ pub const ENDED: &str = "the saved login has ended: run docker login again, or d
 
 pub const SERVICE: &str = "registry.test";
 
-const RULES: &str = r#"
+pub const RULES: &str = r#"
 version: 1
 realm: corp
 reserved: []
@@ -32,108 +29,6 @@ rules:
   - {name: operators, to: {group: ops}, allow: contributor, repository: "ops/**"}
   - {name: with a second factor, to: {group: dev, mfa: {within: 12h}}, allow: contributor, repository: "prod/**"}
 "#;
-
-/// Lets people use their passwords.
-pub const PASSWORDS: &str = "      password_grant: {enabled: true}\n";
-
-/// What a scenario needs of an OpenID Provider.
-pub trait OpenidProvider {
-    /// Whether it tells a right password that does not do from a wrong one.
-    const TELLS_SECOND_FACTOR: bool;
-    /// Whether it tells that a session is over from that narrows is set up wrongly.
-    const TELLS_END: bool;
-    /// Its issuer.
-    fn issuer(&self) -> String;
-    /// What stands in `client` beside id and secret, behind a comma.
-    fn client(&self) -> &'static str {
-        ""
-    }
-    /// What stands below `oidc` beside issuer and client, each line indented by six.
-    fn settings(&self) -> &'static str;
-    /// Lets sign-ins return here.
-    async fn redirect_to(&self, uri: &str);
-    /// Signs somebody in at an authorization request and tells the address that the browser is sent back to.
-    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String;
-    /// Enters a device's code as somebody.
-    async fn approve_device(&self, person: &Person, user_code: &str);
-    /// Asks somebody for a second factor from now on.
-    async fn require_second_factor(&self, person: &Person);
-    /// Gives somebody other groups.
-    async fn set_groups(&self, person: &Person, groups: &[&str]);
-    /// Ends the sessions and refresh tokens of somebody.
-    async fn end_sessions(&self, person: &Person);
-    /// Makes somebody's account unusable.
-    async fn remove(&self, person: &Person);
-}
-
-impl OpenidProvider for Glewlwyd {
-    /// It refuses both by an empty 403.
-    const TELLS_SECOND_FACTOR: bool = false;
-    /// An empty 400 is its answer to both.
-    const TELLS_END: bool = false;
-
-    fn issuer(&self) -> String {
-        self.issuer()
-    }
-    fn settings(&self) -> &'static str {
-        "      scopes: [openid, groups]\n      identity: {username: [name]}\n"
-    }
-    async fn redirect_to(&self, uri: &str) {
-        self.redirect_to(uri).await;
-    }
-    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        self.sign_in(person, authorization_url).await
-    }
-    async fn approve_device(&self, person: &Person, user_code: &str) {
-        self.approve_device(person, user_code).await;
-    }
-    async fn require_second_factor(&self, person: &Person) {
-        self.require_totp(person).await;
-    }
-    async fn set_groups(&self, person: &Person, groups: &[&str]) {
-        self.set_groups(person, groups).await;
-    }
-    async fn end_sessions(&self, person: &Person) {
-        self.end_sessions(person).await;
-    }
-    async fn remove(&self, person: &Person) {
-        self.remove(person).await;
-    }
-}
-
-impl OpenidProvider for openid_provider::OpenidProvider {
-    const TELLS_SECOND_FACTOR: bool = true;
-    const TELLS_END: bool = true;
-
-    fn issuer(&self) -> String {
-        self.issuer()
-    }
-    fn settings(&self) -> &'static str {
-        "      scopes: [openid, profile, groups]\n"
-    }
-    async fn redirect_to(&self, uri: &str) {
-        self.redirect_to(uri).await;
-    }
-    async fn sign_in(&self, person: &Person, authorization_url: &str) -> String {
-        self.sign_in(person, authorization_url).await
-    }
-    async fn approve_device(&self, person: &Person, user_code: &str) {
-        self.approve_device(person, user_code).await;
-    }
-    /// Of Mfa it wants one anyway, at the password grant.
-    async fn require_second_factor(&self, person: &Person) {
-        self.set_proof(person, &["pwd", "otp"], None, Duration::ZERO).await;
-    }
-    async fn set_groups(&self, person: &Person, groups: &[&str]) {
-        self.set_groups(person, groups).await;
-    }
-    async fn end_sessions(&self, person: &Person) {
-        self.end_sessions(person).await;
-    }
-    async fn remove(&self, person: &Person) {
-        self.disable(person).await;
-    }
-}
 
 /// What a scenario has beside the issuer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,7 +59,7 @@ const FROM: &str = "{from}";
 /// Everybody here.
 pub const HERE: &str = "127.0.0.0/8";
 
-impl<O: OpenidProvider> House<O> {
+impl<O: Issuer> House<O> {
     /// Starts the rest around a provider; `None` where this machine lacks a part.
     pub async fn open(op: Option<O>) -> Option<Self> {
         Self::open_beside(op, Site::new(), Beside { settings: PASSWORDS, ..Beside::default() }).await
@@ -180,14 +75,13 @@ impl<O: OpenidProvider> House<O> {
         op.redirect_to(&site.url("/oidc/corp/callback")).await;
         site.write("rules.yaml", RULES);
         site.write("oidc-secret", CLIENT_SECRET);
-        let (own, settings, issuer, address, client) = (site.url(""), op.settings(), op.issuer(), ports::free(), op.client());
-        let Beside { providers, provider, settings: more } = beside;
+        let (own, address, oidc) = (site.url(""), ports::free(), op.oidc());
+        let Beside { providers, provider, settings } = beside;
         // The periods are short so that a test need not wait for what an operator may wait for.
         let configuration = format!(
             "public_url: {own}\nservices: [{{name: {SERVICE}, address: \"{address}\", registry: distribution-2}}]\nrules: rules.yaml\n\
              credentials_cache: {{verified: 1s}}\nidentity_tokens: {{recheck: 1s}}\naudit: {{file: audit.jsonl}}\nlog: {{level: debug}}\n\
-             providers:\n{providers}  - name: corp\n{provider}    oidc:\n      issuer: {issuer}\n\
-             \x20     client: {{id: {CLIENT_ID}, secret: {{file: oidc-secret}}{client}}}\n{settings}{more}\
+             providers:\n{providers}  - name: corp\n{provider}    oidc:\n{oidc}{settings}\
              \x20     device_grant: {{enabled: true, in_band: true, from: [{FROM}]}}\n"
         );
         site.configure(&configuration.replace(FROM, HERE));

@@ -1,8 +1,8 @@
 //! `docker login -u device`: where no helper can be installed, docker itself carries a device login in two commands.
 
 use super::account::{Account, DOCKER, dockers};
-use super::house::{HERE, House, NOTICED, OpenidProvider};
-use crate::labs::oidc::BOB;
+use super::house::{HERE, House, NOTICED};
+use crate::labs::oidc::{BOB, Issuer};
 use crate::labs::process::Ran;
 use crate::labs::{podman, skopeo, wait};
 use crate::require;
@@ -44,7 +44,7 @@ impl Told {
     }
 }
 
-pub async fn docker_carries_a_device_login<O: OpenidProvider>(house: &House<O>) {
+pub async fn docker_carries_a_device_login<O: Issuer>(house: &House<O>) {
     let host = house.registry.host();
     for docker in dockers() {
         // Another secret each: a minute long the same one is the same command.
@@ -73,7 +73,7 @@ pub async fn docker_carries_a_device_login<O: OpenidProvider>(house: &House<O>) 
     assert_eq!(tokens.iter().filter(|token| token["born"] == "in_band").count(), dockers().len(), "{tokens:?}");
 }
 
-pub async fn who_reads_the_text_gets_nothing<O: OpenidProvider>(house: &House<O>) {
+pub async fn who_reads_the_text_gets_nothing<O: Issuer>(house: &House<O>) {
     let (account, thief) = (Account::new(house), Account::new(house));
     login(&account, DOCKER, "device", "too short").await.refused(&[
         "unauthorized: choose a secret of your own of at least 12 characters as the password, and run the same command again\n",
@@ -88,7 +88,7 @@ pub async fn who_reads_the_text_gets_nothing<O: OpenidProvider>(house: &House<O>
     assert!(house.tokens(BOB.name).await.is_empty());
 }
 
-pub async fn other_clients_and_places_use_up_no_device_login<O: OpenidProvider>(house: &House<O>) {
+pub async fn other_clients_and_places_use_up_no_device_login<O: Issuer>(house: &House<O>) {
     let (account, host) = (Account::new(house), house.registry.host());
     let told = Told::of(login(&account, DOCKER, "device", SECRET).await);
     house.op.approve_device(&BOB, &told.user_code).await;
@@ -101,21 +101,23 @@ pub async fn other_clients_and_places_use_up_no_device_login<O: OpenidProvider>(
         skopeo::inspect(&house.image("dev/other:1"), Some(&user)).await.refused(&[WITH_DOCKER]);
     }
     house.let_docker_sign_in_from("192.0.2.0/24").await;
+    let page = house.bridge.url("/login");
+    let wrong = format!("unauthorized: invalid username or password; where a password is not enough, open {page}\n");
     for name in ["device", &told.name] {
-        login(&account, DOCKER, name, SECRET).await.refused(&["unauthorized: invalid username or password\n"]);
+        login(&account, DOCKER, name, SECRET).await.refused(&[&wrong]);
     }
     house.let_docker_sign_in_from(HERE).await;
     approved(&account, DOCKER, &told.name, SECRET).await.ok().says(&["Login Succeeded"]);
 }
 
 /// `docker login` in a script.
-async fn login<O: OpenidProvider>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
+async fn login<O: Issuer>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
     let host = account.host();
     account.lab.run_other(docker, &["login", "--username", name, "--password-stdin", &host], secret.as_bytes()).await
 }
 
 /// `docker login` at a terminal, where the secret is asked for.
-async fn at_prompt<O: OpenidProvider>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
+async fn at_prompt<O: Issuer>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
     let mut terminal = account.at_terminal(&format!("{docker} login -u {name} {}", account.host()));
     terminal.shows("Password: ").await;
     terminal.types(secret).await;
@@ -123,7 +125,7 @@ async fn at_prompt<O: OpenidProvider>(account: &Account<'_, O>, docker: &str, na
 }
 
 /// The second command, until the issuer has told narrows of the approval.
-async fn approved<O: OpenidProvider>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
+async fn approved<O: Issuer>(account: &Account<'_, O>, docker: &str, name: &str, secret: &str) -> Ran {
     wait::until(NOTICED, async || {
         let ran = login(account, docker, name, secret).await;
         if ran.text().contains("not approved yet") { Err(ran.text()) } else { Ok(ran) }

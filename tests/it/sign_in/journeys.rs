@@ -1,8 +1,8 @@
 //! From a sign-in to a push, and to its end.
 
-use super::house::{ENDED, House, NOTICED, OpenidProvider, SERVICE};
+use super::house::{ENDED, House, NOTICED, SERVICE};
 use super::page::SignInPage;
-use crate::labs::oidc::{ALICE, BOB};
+use crate::labs::oidc::{ALICE, BOB, Issuer};
 use crate::labs::process::Ran;
 use crate::labs::{dockerd, podman, skopeo, wait};
 use crate::require;
@@ -10,7 +10,7 @@ use crate::require;
 /// What Debian's docker prints when the registry gives less than was asked.
 const DENIED: &str = "denied: requested access to the resource is denied";
 
-pub async fn password_pushes_where_a_group_allows_it<O: OpenidProvider>(house: &House<O>) {
+pub async fn password_pushes_where_a_group_allows_it<O: Issuer>(house: &House<O>) {
     let (client, host) = (house.docker.client(), house.registry.host());
     client.login(&host, ALICE.name, "not alice's").await.refused(&["unauthorized: "]);
     client.login(&host, BOB.name, BOB.password).await.ok().says(&["Login Succeeded"]);
@@ -19,7 +19,7 @@ pub async fn password_pushes_where_a_group_allows_it<O: OpenidProvider>(house: &
     house.push(&client, "ops/api:1").await.refused(&[DENIED]);
 }
 
-pub async fn page_and_code_end_in_a_push<O: OpenidProvider>(house: &House<O>) {
+pub async fn page_and_code_end_in_a_push<O: Issuer>(house: &House<O>) {
     let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
     let shown = page.open().await;
     for words in [BOB.name, SERVICE, "dev/**"] {
@@ -33,7 +33,7 @@ pub async fn page_and_code_end_in_a_push<O: OpenidProvider>(house: &House<O>) {
     house.push(&client, "ops/page:1").await.refused(&[DENIED]);
 }
 
-pub async fn code_is_good_for_one_login_of_its_owner_with_docker<O: OpenidProvider>(house: &House<O>) {
+pub async fn code_is_good_for_one_login_of_its_owner_with_docker<O: Issuer>(house: &House<O>) {
     let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
     let (name, code) = (username(&page.open().await), page.code(SERVICE).await);
     let (client, host) = (house.docker.client(), house.registry.host());
@@ -50,7 +50,7 @@ pub async fn code_is_good_for_one_login_of_its_owner_with_docker<O: OpenidProvid
     house.docker.client().login(&host, &name, &code).await.refused(&["unauthorized: "]);
 }
 
-pub async fn member_who_left_the_group_pushes_no_more<O: OpenidProvider>(house: &House<O>) {
+pub async fn member_who_left_the_group_pushes_no_more<O: Issuer>(house: &House<O>) {
     let client = logged_in(house).await;
     house.push(&client, "dev/left:1").await.ok();
     house.op.set_groups(&BOB, &["ops"]).await;
@@ -58,21 +58,21 @@ pub async fn member_who_left_the_group_pushes_no_more<O: OpenidProvider>(house: 
     house.push(&client, "ops/left:1").await.ok();
 }
 
-pub async fn ended_session_ends_the_login<O: OpenidProvider>(house: &House<O>) {
+pub async fn ended_session_ends_the_login<O: Issuer>(house: &House<O>) {
     let client = logged_in(house).await;
     house.push(&client, "dev/ended:1").await.ok();
     house.op.end_sessions(&BOB).await;
     gets_nothing_more(house, &client).await;
 }
 
-pub async fn removed_person_gets_nothing_more<O: OpenidProvider>(house: &House<O>) {
+pub async fn removed_person_gets_nothing_more<O: Issuer>(house: &House<O>) {
     let client = logged_in(house).await;
     house.push(&client, "dev/removed:1").await.ok();
     house.op.remove(&BOB).await;
     gets_nothing_more(house, &client).await;
 }
 
-async fn gets_nothing_more<O: OpenidProvider>(house: &House<O>, client: &dockerd::Client) {
+async fn gets_nothing_more<O: Issuer>(house: &House<O>, client: &dockerd::Client) {
     let token = client.stored(&house.registry.host()).unwrap()["identitytoken"].as_str().unwrap().to_owned();
     house.until_ended(&token).await;
     if O::TELLS_END {
@@ -80,7 +80,7 @@ async fn gets_nothing_more<O: OpenidProvider>(house: &House<O>, client: &dockerd
     }
 }
 
-pub async fn logged_in<O: OpenidProvider>(house: &House<O>) -> dockerd::Client {
+pub async fn logged_in<O: Issuer>(house: &House<O>) -> dockerd::Client {
     let page = SignInPage::signed_in(&house.bridge, &house.op, &BOB).await;
     let (name, client) = (username(&page.open().await), house.docker.client());
     client.login(&house.registry.host(), &name, &page.code(SERVICE).await).await.ok();
@@ -88,7 +88,7 @@ pub async fn logged_in<O: OpenidProvider>(house: &House<O>) -> dockerd::Client {
 }
 
 /// Pushes until the registry gives less.
-async fn until<O: OpenidProvider>(house: &House<O>, client: &dockerd::Client, name: &str, says: &str) {
+async fn until<O: Issuer>(house: &House<O>, client: &dockerd::Client, name: &str, says: &str) {
     let image = house.image(name);
     client.make(&image, name).await;
     wait::until(NOTICED, || async {

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::account::{Account, DOCKER};
-use super::house::{Beside, House, NOTICED, OpenidProvider, SERVICE};
+use super::house::{Beside, House, NOTICED, SERVICE};
 use super::journeys::username;
 use super::page::SignInPage;
 use crate::glewlwyd::Glewlwyd;
 use crate::labs::accounts::{Accounts, Person};
 use crate::labs::bridge::Site;
-use crate::labs::oidc::{self, claims};
+use crate::labs::oidc::{self, Issuer, claims};
 use crate::labs::wait;
 
 const CAROL: Person = Person { name: "carol", password: "carol-password", groups: &["dev", "ops"] };
@@ -68,7 +68,7 @@ async fn directory_and_issuer_vouch_for_one_person() {
 }
 
 /// Who a registry token made with this identity token is for, and what it opens.
-async fn access_of<O: OpenidProvider>(house: &House<O>, identity_token: &str) -> Value {
+async fn access_of<O: Issuer>(house: &House<O>, identity_token: &str) -> Value {
     let mut form = vec![("grant_type", "refresh_token"), ("service", SERVICE), ("refresh_token", identity_token)];
     let scope = SCOPES.join(" ");
     form.push(("scope", &scope));

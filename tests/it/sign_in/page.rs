@@ -2,8 +2,8 @@
 
 use crate::labs::accounts::Person;
 use crate::labs::bridge::Bridge;
+use crate::labs::oidc::Issuer;
 use crate::labs::visitor::{self, Visitor};
-use crate::sign_in::house::OpenidProvider;
 
 /// Somebody's browser at the page.
 pub struct SignInPage<'a> {
@@ -13,7 +13,7 @@ pub struct SignInPage<'a> {
 
 impl<'a> SignInPage<'a> {
     /// Opens it and signs in; the page is there afterwards.
-    pub async fn signed_in<O: OpenidProvider>(bridge: &'a Bridge, op: &O, person: &Person) -> Self {
+    pub async fn signed_in<O: Issuer>(bridge: &'a Bridge, op: &O, person: &Person) -> Self {
         let page = Self { visitor: Visitor::new(), bridge };
         let first = page.open().await;
         assert!(first.contains("action=\"/login/start\""), "{first}");

@@ -1,19 +1,19 @@
 //! Whose password alone does not do: told where to go, and let in by the page and by the helper.
 
 use super::account::{Account, DOCKER, dockers};
-use super::house::{House, OpenidProvider, SERVICE};
+use super::house::{House, SERVICE};
 use super::journeys::username;
 use super::page::SignInPage;
-use crate::labs::oidc::MFA;
+use crate::labs::oidc::{Issuer, MFA};
 
-pub async fn who_has_a_second_factor_signs_in_by_page_and_helper<O: OpenidProvider>(house: &House<O>) {
+pub async fn who_has_a_second_factor_signs_in_by_page_and_helper<O: Issuer>(house: &House<O>) {
     house.op.require_second_factor(&MFA).await;
+    let page = house.bridge.url("/login");
     let told = if O::TELLS_SECOND_FACTOR {
-        let page = house.bridge.url("/login");
         format!("unauthorized: a password is not enough for this account: open {page}, then run the docker login that it shows\n")
     } else {
         // An issuer that answers as to a wrong password leaves nothing else to say.
-        "unauthorized: invalid username or password\n".to_owned()
+        format!("unauthorized: invalid username or password; where a password is not enough, open {page}\n")
     };
     for docker in dockers() {
         let (account, host) = (Account::new(house), house.registry.host());

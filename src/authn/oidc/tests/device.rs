@@ -44,6 +44,9 @@ async fn a_device_login_begins() {
     assert!(!format!("{device:?}").contains("dc-1"));
     let asked = scene.issuer.asked(DEVICE).pop().unwrap();
     assert_eq!((asked.form["scope"].as_str(), asked.authorization.is_some()), ("openid profile", true));
+    let keycloak = self::scene("preset: keycloak").await;
+    let device = start(&keycloak, Reply::json(200, &begun(&more))).await.unwrap();
+    assert_eq!(device.verification_uri_complete, None);
     // Google's own name of the place, and no interval.
     let old = [("verification_uri", Value::Null), ("verification_url", json!("https://www.google.com/device"))];
     let device = start(&scene, Reply::json(200, &begun(&old))).await.unwrap();

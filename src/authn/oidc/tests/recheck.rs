@@ -188,3 +188,23 @@ async fn what_strangers_bring_about_ends_no_look() {
     scene.grants("7", json!({"preferred_username": "alice"}), &[]);
     check(&scene, "alice ", "rt-1").await;
 }
+
+#[tokio::test]
+async fn what_an_issuer_cannot_say_of_one_is_no_outage_for_the_others() {
+    let scene = scene("").await;
+    let good = async || {
+        scene.grants("7", json!({"preferred_username": "alice"}), &[]);
+        check(&scene, "alice ", "rt-1").await;
+    };
+    good().await;
+    // As Dex answers for somebody who is gone.
+    for _ in 0..10 {
+        scene.issuer.next(TOKEN, Reply::json(500, &json!({"error": "invalid_request"})));
+        check(&scene, "127.0.0.1: HTTP status 500", "rt-1").await;
+    }
+    assert_eq!(scene.party.health(), Health::Up);
+    good().await;
+    scene.issuer.next(TOKEN, Reply::json(500, &json!({"error": "server_error"})));
+    check(&scene, "127.0.0.1: HTTP status 500", "rt-1").await;
+    assert!(matches!(scene.party.health(), Health::Down(_)));
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::stranger::Stranger;
 use super::{LOGIN, SERVICE, SIGN_IN, Scene};
-use crate::labs::oidc::{ALICE, BOB};
+use crate::labs::oidc::{ALICE, BOB, Issuer};
 use crate::labs::visitor::Visitor;
 use crate::openid_provider::{Document, OpenidProvider};
 

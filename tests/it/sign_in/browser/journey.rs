@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{LOGIN, SERVICE, SIGN_IN, Scene};
 use crate::labs::chromium::{Chromium, Key};
-use crate::labs::oidc::{ALICE, BOB};
+use crate::labs::oidc::{ALICE, BOB, Issuer};
 
 /// Goes on with Tab until something that says this has the focus; whatever has it on the way is to be seen.
 async fn tab_to(browser: &Chromium, words: &str) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{SERVICE, Scene};
-use crate::labs::oidc::ALICE;
+use crate::labs::oidc::{ALICE, Issuer};
 
 /// Marks every page in which something of an issuer or a person runs.
 const RAN: &str = "document.documentElement.dataset.ran = 'yes'";
