@@ -27,7 +27,7 @@ use crate::authz::Rulebook;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::issue::{
-    Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, Pauses,
+    Caller, Client, CodeTexts, DeviceLogin, DevicePollRequest, DeviceRefusal, DeviceStartRequest, DeviceStarted, Issued, Issuer, Pauses,
     RETRY_AFTER, Refusal, TokenRequest, Who, WhoRequest,
 };
 use crate::metrics::{self, Exporter};
@@ -115,9 +115,9 @@ impl App {
     }
 
     /// Ends an identity token; the token is its own proof (RFC 7009), and an unknown one is no error.
-    pub async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
+    pub async fn revoke(&self, caller: Caller, token: SecretString) -> Result<(), Refusal> {
         let issuer = self.issuer.load_full();
-        owned(async move { issuer.revoke(&token).await }).await
+        owned(async move { issuer.revoke(&caller, &token).await }).await
     }
 
     /// Begins a device login of a credential helper.

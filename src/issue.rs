@@ -40,7 +40,7 @@ use crate::authz::{Context, Decision, Life, Policy, Rulebook};
 use crate::clock::{Clock, Timestamp};
 use crate::metrics;
 use crate::registry::ResourceScope;
-use crate::store::Store;
+use crate::store::{Store, TokenRow};
 use crate::token::identity_token::{Birth, IdentityTokens, Recheck};
 use crate::token::settings::{ServiceSettings, TokenTtl};
 use crate::token::{self, Access, Claims, Keys, Lives, TokenId};
@@ -136,16 +136,31 @@ impl Issuer {
     }
 
     /// Ends an identity token; an unknown one is no error (RFC 7009 §2.2).
-    pub async fn revoke(&self, token: &SecretString) -> Result<(), Refusal> {
+    pub async fn revoke(&self, caller: &Caller, token: &SecretString) -> Result<(), Refusal> {
         match self.identity_tokens.revoke(token).await {
-            Ok(known) => {
-                tracing::info!(known, "an identity token was revoked by its holder");
+            Ok(Some(row)) => {
+                tracing::info!(
+                    request_id = %caller.id, provider = row.provider, username = row.username, token.id = row.id,
+                    "identity token {} was revoked by its holder", row.id
+                );
+                self.write_revoked(caller, &row).await;
+                Ok(())
+            }
+            Ok(None) => {
+                tracing::debug!(request_id = %caller.id, "what is to be revoked is no live identity token");
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(error = %error, "an identity token could not be revoked");
+                tracing::error!(request_id = %caller.id, error = %error, "an identity token could not be revoked");
                 Err(Refusal::Unavailable { retry_after: RETRY_AFTER })
             }
+        }
+    }
+
+    /// It is over, whether that can be written down or not.
+    async fn write_revoked(&self, caller: &Caller, row: &TokenRow) {
+        if let Err(error) = self.audit.record(&record::revoked(self, caller, row)).await {
+            tracing::error!(error = %error, request_id = %caller.id, "the audit event could not be written");
         }
     }
 

@@ -16,8 +16,8 @@ impl Bridge for App {
     async fn issue(&self, request: TokenRequest) -> Result<Issued, Refusal> {
         Self::issue(self, request).await
     }
-    async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
-        Self::revoke(self, token).await
+    async fn revoke(&self, caller: Caller, token: SecretString) -> Result<(), Refusal> {
+        Self::revoke(self, caller, token).await
     }
     async fn start_device(&self, request: DeviceStartRequest) -> Result<DeviceStarted, DeviceRefusal> {
         Self::start_device(self, request).await

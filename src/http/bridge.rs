@@ -15,7 +15,7 @@ pub trait Bridge: Send + Sync + 'static {
     /// Answers one token request.
     fn issue(&self, request: TokenRequest) -> impl Future<Output = Result<Issued, Refusal>> + Send;
     /// Ends an identity token. An unknown one is no error (RFC 7009 §2.2).
-    fn revoke(&self, token: SecretString) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn revoke(&self, caller: Caller, token: SecretString) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// Begins a device login of a credential helper.
     fn start_device(&self, request: DeviceStartRequest) -> impl Future<Output = Result<DeviceStarted, DeviceRefusal>> + Send;
     /// Asks what became of one.

@@ -28,7 +28,7 @@ use super::parameters::Parameters;
 use super::visit::Visit;
 use super::{GET, form};
 use crate::authn::oidc::Callback;
-use crate::issue::{Caller, Returned, SIGN_IN_LIFE, SessionProof, SignInRefusal};
+use crate::issue::{Returned, SIGN_IN_LIFE, SessionProof, SignInRefusal};
 
 /// `GET /login`: where to sign in, or what somebody who did may do.
 pub(super) async fn get<B: Bridge>(
@@ -45,7 +45,7 @@ pub(super) async fn get<B: Bridge>(
     let Reading::Found(session) = cookie::read(&headers, Kind::SignIn) else {
         return chooser::page(&site, provider.as_deref(), service.as_deref(), None);
     };
-    match edge.bridge.signed_in(caller(&visit), session).await {
+    match edge.bridge.signed_in(visit.caller(), session).await {
         Ok(Some(view)) => signed_in::page(&site, &view, service.as_deref()),
         Ok(None) => {
             let over = "Your sign-in is over. Sign in again to go on.";
@@ -66,7 +66,7 @@ pub(super) async fn start<B: Bridge>(State(edge): State<Edge<B>>, Extension(visi
         (Ok(provider), Ok(service)) => (provider, service.filter(|service| !service.is_empty()).map(ToOwned::to_owned)),
         (Err(invalid), _) | (_, Err(invalid)) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
-    match edge.bridge.begin_sign_in(caller(&visit), provider, service).await {
+    match edge.bridge.begin_sign_in(visit.caller(), provider, service).await {
         Ok(begun) => cookie::set(page::see_other(begun.url.as_str()), Kind::Login, &begun.browser, SIGN_IN_LIFE),
         Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
@@ -90,7 +90,7 @@ pub(super) async fn callback<B: Bridge>(
         Ok(returned) => returned,
         Err(invalid) => return sorry(&edge, &visit, &site, &Trouble::Invalid(invalid)),
     };
-    match edge.bridge.finish_sign_in(caller(&visit), returned).await {
+    match edge.bridge.finish_sign_in(visit.caller(), returned).await {
         Ok(session) => {
             let answer = cookie::set(page::see_other(&site.path("/login")), Kind::SignIn, &session, SIGN_IN_LIFE);
             cookie::drop(answer, Kind::Login)
@@ -107,7 +107,7 @@ pub(super) async fn code<B: Bridge>(State(edge): State<Edge<B>>, Extension(visit
         Ok(order) => order,
         Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
-    match edge.bridge.login_code(caller(&visit), proof.clone(), service.clone()).await {
+    match edge.bridge.login_code(visit.caller(), proof.clone(), service.clone()).await {
         Ok(code) => code_page::page(&site, &code, proof.csrf.expose_secret()),
         Err(SignInRefusal::CodeGiven) => code_page::given(&site, proof.csrf.expose_secret(), &service),
         Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
@@ -121,7 +121,7 @@ pub(super) async fn revoke<B: Bridge>(State(edge): State<Edge<B>>, Extension(vis
         Ok(order) => order,
         Err(trouble) => return sorry(&edge, &visit, &site, &trouble),
     };
-    match edge.bridge.revoke_login(caller(&visit), proof, id).await {
+    match edge.bridge.revoke_login(visit.caller(), proof, id).await {
         Ok(()) => page::see_other(&site.path("/login")),
         Err(refusal) => sorry(&edge, &visit, &site, &Trouble::Refused(refusal)),
     }
@@ -189,10 +189,6 @@ async fn ordered<B: Bridge>(edge: &Edge<B>, site: &Site, request: Request, about
 
 fn required(parameters: &Parameters, name: &'static str) -> Result<String, Invalid> {
     parameters.once(name)?.map(ToOwned::to_owned).ok_or(Invalid::Missing(name))
-}
-
-fn caller(visit: &Visit) -> Caller {
-    Caller { id: visit.id.to_string(), client: visit.client, received: visit.received }
 }
 
 const OK: StatusCode = StatusCode::OK;

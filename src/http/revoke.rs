@@ -16,15 +16,15 @@ use super::visit::Visit;
 
 /// Answers `POST`; 200 also for a token that nobody knows.
 pub(super) async fn post<B: Bridge>(State(edge): State<Edge<B>>, Extension(visit): Extension<Visit>, request: Request) -> Response {
-    match revoke(&edge, request).await {
+    match revoke(&edge, &visit, request).await {
         Ok(()) => answer::empty(StatusCode::OK),
         Err(failure) => edge.refuse(&visit, &failure, None),
     }
 }
 
-async fn revoke<B: Bridge>(edge: &Edge<B>, request: Request) -> Result<(), Failure> {
+async fn revoke<B: Bridge>(edge: &Edge<B>, visit: &Visit, request: Request) -> Result<(), Failure> {
     let token = token(request, &edge.limits).await?;
-    Ok(edge.bridge.revoke(token).await?)
+    Ok(edge.bridge.revoke(visit.caller(), token).await?)
 }
 
 async fn token(request: Request, limits: &Limits) -> Result<SecretString, Invalid> {

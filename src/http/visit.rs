@@ -17,7 +17,7 @@ use super::client::{self, Peer};
 use super::edge::Edge;
 use super::error::Invalid;
 use super::limits::Limits;
-use crate::issue::Client;
+use crate::issue::{Caller, Client};
 
 /// The longest path and method that the log repeats.
 const MAX_LOGGED: usize = 200;
@@ -33,6 +33,13 @@ pub(super) struct Visit {
     pub(super) client: Client,
     /// When its head was there.
     pub(super) received: Instant,
+}
+
+impl Visit {
+    /// Whose request it is, as the service behind the edge wants to know it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { id: self.id.to_string(), client: self.client, received: self.received }
+    }
 }
 
 /// The outermost layer: everything that is answered passes here and is logged once.

@@ -180,7 +180,7 @@ impl Issuer {
         let looked = Box::pin(self.by_identity_token(request, service, &token, record)).await;
         let Err(refusal) = looked else { return looked };
         // Nobody has it.
-        self.revoke(&token).await?;
+        self.identity_tokens.revoke(&token).await.map_err(|error| unavailable(&error))?;
         let ended = refusal == Refusal::LoginEnded;
         Err(if ended { self.told("the sign-in has ended at the issuer: sign in again at") } else { refusal })
     }

@@ -8,6 +8,7 @@ use crate::audit::{Audit, AuditEvent, Outcome, Proof, RefusedAction};
 use crate::authn::identity::Identity;
 use crate::authz::{Decision, Policy, RefusedBy, RuleName};
 use crate::clock::Timestamp;
+use crate::store::TokenRow;
 
 /// What is known so far.
 pub(super) struct Record {
@@ -155,6 +156,18 @@ pub(super) fn sign_in(issuer: &Issuer, caller: &Caller, step: &'static str, why:
     let reason = if why.is_empty() { step.to_owned() } else { format!("{step}: {why}") };
     let latency_us = u64::try_from(caller.received.elapsed().as_micros()).unwrap_or(u64::MAX);
     AuditEvent { reason: Some(reason), outcome, latency_us, ..blank(issuer, &caller.id, &caller.client) }
+}
+
+/// The event of an identity token that somebody ended.
+pub(super) fn revoked(issuer: &Issuer, caller: &Caller, row: &TokenRow) -> AuditEvent {
+    AuditEvent {
+        service: Some(row.service.clone()),
+        realm: Some(row.realm.clone()),
+        provider: Some(row.provider.clone()),
+        username: Some(row.username.clone()),
+        notes: vec![format!("identity token {}", row.id)],
+        ..sign_in(issuer, caller, "revoke", "", Outcome::Empty)
+    }
 }
 
 /// What is known of every request.

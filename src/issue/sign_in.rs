@@ -291,7 +291,8 @@ impl Issuer {
     pub async fn revoke_login(&self, caller: &Caller, proof: &SessionProof, id: &str) -> Result<(), SignInRefusal> {
         let Session { kept: KeptSignIn { identity, fingerprint, .. }, .. } = self.ordered(proof).await?;
         // Nothing of an id that is none of theirs is repeated.
-        if self.identity_tokens.revoke_own(id, &identity.provider, &fingerprint, &identity.id).await? {
+        if let Some(row) = self.identity_tokens.revoke_own(id, &identity.provider, &fingerprint, &identity.id).await? {
+            self.write_revoked(caller, &row).await;
             tracing::info!(request_id = %caller.id, provider = %identity.provider, username = %identity.username, token.id = %id, "identity token {id} was revoked on the sign-in page");
         }
         Ok(())

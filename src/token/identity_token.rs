@@ -257,11 +257,11 @@ impl IdentityTokens {
         Ok(())
     }
 
-    /// Ends a token at its own wish (RFC 7009). False where it is none of ours or ended already.
-    pub async fn revoke(&self, token: &SecretString) -> Result<bool, StoreError> {
+    /// Ends a token at its own wish (RFC 7009), and tells it as it is now; none where it is none of ours or ended already.
+    pub async fn revoke(&self, token: &SecretString) -> Result<Option<TokenRow>, StoreError> {
         match self.secrets.read(token) {
             Some(token_hash) => self.end_row(&token_hash, "revoked").await,
-            None => Ok(false),
+            None => Ok(None),
         }
     }
 
@@ -314,16 +314,16 @@ impl IdentityTokens {
         Err(StoreError::Contended.into())
     }
 
-    async fn end_row(&self, token_hash: &[u8], reason: &str) -> Result<bool, StoreError> {
+    async fn end_row(&self, token_hash: &[u8], reason: &str) -> Result<Option<TokenRow>, StoreError> {
         for _ in 0..ATTEMPTS {
-            let Some(old) = self.store.find_token(token_hash).await? else { return Ok(false) };
+            let Some(old) = self.store.find_token(token_hash).await? else { return Ok(None) };
             if old.row().ended.is_some() {
-                return Ok(false);
+                return Ok(None);
             }
             let ended = old.row().clone().ended(self.clock.now(), reason);
             if self.store.replace_token(&old, &ended).await? {
                 self.ended.notify_one();
-                return Ok(true);
+                return Ok(Some(ended));
             }
         }
         Err(StoreError::Contended)

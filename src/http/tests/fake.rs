@@ -119,8 +119,8 @@ impl Bridge for Fake {
         })
     }
 
-    async fn revoke(&self, token: SecretString) -> Result<(), Refusal> {
-        self.asked.lock().unwrap().push(format!("revoke {}", token.expose_secret()));
+    async fn revoke(&self, caller: Caller, token: SecretString) -> Result<(), Refusal> {
+        self.record(format!("revoke {}", token.expose_secret()), caller.client, &caller.id);
         if token.expose_secret() == "nrw_down" { Err(Refusal::Unavailable { retry_after: Duration::from_secs(5) }) } else { Ok(()) }
     }
 

@@ -242,7 +242,10 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
     assert_eq!((out.status, browser.cookies.len()), (303, 0));
     let audit = scene.audit();
     let told: Vec<_> = audit.iter().map(|event| (event["outcome"].as_str().unwrap(), event["reason"].as_str().unwrap_or("-"))).collect();
-    assert_eq!(told, [("empty", "sign_in"), ("empty", "login_code"), ("narrowed", "-"), ("granted", "-"), ("rejected", "revoked")]);
+    let expected =
+        [("empty", "sign_in"), ("empty", "login_code"), ("narrowed", "-"), ("granted", "-"), ("empty", "revoke"), ("rejected", "revoked")];
+    assert_eq!(told, expected);
+    assert_eq!((&audit[4]["username"], &audit[4]["notes"]), (&json!("alice"), &json!([format!("identity token {id}")])));
     assert_eq!((audit[0]["username"].as_str(), audit[1]["service"].as_str()), (Some("alice"), Some("reg")));
     assert_eq!(audit[2]["proof"]["how"].as_str(), Some("sign_in"), "{}", audit[2]);
     let text = std::fs::read_to_string(scene.folder.path().join("audit.jsonl")).unwrap();

@@ -81,12 +81,12 @@ impl IdentityTokens {
         Ok(rows.collect())
     }
 
-    /// Ends a token by its id where it is this person's. False where it is not, or ended already.
-    pub async fn revoke_own(&self, id: &str, provider: &str, fingerprint: &str, subject: &str) -> Result<bool, StoreError> {
+    /// Ends a token by its id where it is this person's, and tells it as it is now; none where it is not, or ended already.
+    pub async fn revoke_own(&self, id: &str, provider: &str, fingerprint: &str, subject: &str) -> Result<Option<TokenRow>, StoreError> {
         let own = |token: &SealedToken| token.row().id == id && token.row().fingerprint == fingerprint;
         match self.store.tokens_of(provider, subject).await?.into_iter().find(own) {
             Some(token) => self.end_row(&token.row().token_hash, "revoked").await,
-            None => Ok(false),
+            None => Ok(None),
         }
     }
 

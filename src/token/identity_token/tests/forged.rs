@@ -41,7 +41,7 @@ async fn a_row_altered_by_hand_is_refused() {
         assert!(scene.tokens.confirm(&presented, &scene.alice(), None).await.is_err());
         scene.tokens.used(&presented, None).await;
         scene.tokens.end(&presented, "gone").await.unwrap();
-        assert!(!scene.tokens.revoke(&token).await.unwrap());
+        assert!(scene.tokens.revoke(&token).await.unwrap().is_none());
         assert_eq!(scene.state(&token).await, "unknown", "{alteration}");
         assert_eq!(scene.tokens.list().await.unwrap()[0].state, "altered", "{alteration}");
         assert_eq!(scene.tokens.revoke_selected(&Selection::Matching { user: None, realm: None, before: None }).await.unwrap(), 1);
