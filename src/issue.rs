@@ -9,6 +9,7 @@ mod login_code;
 mod look;
 mod randomness;
 mod record;
+mod refused;
 mod request;
 mod sign_in;
 mod turns;

@@ -309,7 +309,8 @@ fn ask(
                             | Rejection::Grace
                             | Rejection::Restricted
                             | Rejection::Source
-                            | Rejection::InteractionRequired,
+                            | Rejection::InteractionRequired
+                            | Rejection::NoOfflineAccess,
                             _,
                         ) => Ok(Answer::Refused(refused)),
                     };
@@ -408,6 +409,7 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::Expired => Some("the account or its password has expired: change the password or ask your administrator"),
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
         Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
+        Rejection::NoOfflineAccess => Some("this account may not have a login that lasts: ask your administrator for offline access"),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
         Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted | Rejection::InteractionRequired => {
             None

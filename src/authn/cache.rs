@@ -124,7 +124,8 @@ impl Refused {
                 | Rejection::Grace
                 | Rejection::Restricted
                 | Rejection::Source
-                | Rejection::InteractionRequired,
+                | Rejection::InteractionRequired
+                | Rejection::NoOfflineAccess,
             ) => false,
         }
     }

@@ -27,7 +27,10 @@ mod token_endpoint;
 mod trouble;
 mod upstream;
 
-pub use flow::{Authorization, Callback, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization, SignInError, SignedIn};
+pub use flow::{
+    Authorization, Callback, CallbackAnswer, CallbackError, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization,
+    NO_OFFLINE_ACCESS, SignInError, SignedIn, hint,
+};
 pub use relying_party::RelyingParty;
 pub use settings::{
     ClaimValue, ClaimsFrom, ClientAuthentication, ClientSettings, DeviceGrant, GroupSource, GroupTransform, IdentityClaims,

@@ -27,7 +27,7 @@ use super::error::{self, Invalid};
 use super::parameters::Parameters;
 use super::visit::Visit;
 use super::{GET, form};
-use crate::authn::oidc::Callback;
+use crate::authn::oidc::{Callback, CallbackAnswer, CallbackError};
 use crate::issue::{Caller, Returned, SIGN_IN_LIFE, SessionProof, SignInRefusal};
 
 /// `GET /login`: where to sign in, or what somebody who did may do.
@@ -160,12 +160,12 @@ fn returned(provider: String, uri: &Uri, headers: &HeaderMap) -> Result<Returned
     let query = Parameters::parse(uri.query().unwrap_or_default().as_bytes());
     let state = SecretString::from(required(&query, "state")?);
     let (code, issuer) = (query.once("code")?, query.once("iss")?.map(ToOwned::to_owned));
-    let callback = match query.once("error")? {
-        Some(_) => None,
-        None => Some(Callback { code: SecretString::from(code.ok_or(Invalid::Missing("code"))?), issuer }),
+    let answer = match query.once("error")? {
+        Some(error) => CallbackAnswer::Error(CallbackError::new(error, issuer)),
+        None => CallbackAnswer::Code(Callback { code: SecretString::from(code.ok_or(Invalid::Missing("code"))?), issuer }),
     };
     let (browser, former) = (cookie::read(headers, Kind::Login).found(), cookie::read(headers, Kind::SignIn).found());
-    Ok(Returned { provider, state, browser, former, callback })
+    Ok(Returned { provider, state, browser, former, answer })
 }
 
 /// A form that one of our own pages sent.

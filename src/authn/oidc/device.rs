@@ -10,7 +10,7 @@ use url::Url;
 
 use super::address;
 use super::browser::{challenge_of, random};
-use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, SignInError};
+use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, NO_OFFLINE_ACCESS, SignInError};
 use super::relying_party::RelyingParty;
 use super::remote::{Answer, Checks, Lane};
 use super::settings::OidcPreset;
@@ -93,6 +93,7 @@ impl RelyingParty {
             "access_denied" | "authorization_declined" => Ok(DevicePoll::Ended("denied")),
             "expired_token" => Ok(DevicePoll::Ended("expired")),
             "invalid_grant" | "bad_verification_code" => Ok(DevicePoll::Ended("code_refused")),
+            _ if refusal.denies_offline_access(self.settings.kind()) => Ok(DevicePoll::Ended(NO_OFFLINE_ACCESS)),
             _ if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(&SecretString::from(code)))),
             _ => Err(self.unavailable(format!("the token endpoint refuses a device code without saying why: {}", refusal.word()))),
         }

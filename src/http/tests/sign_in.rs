@@ -1,6 +1,7 @@
 //! The whole way in one process: browser, service, scripted issuer, login code, registry token.
 
 mod issuers;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,88 @@
+//! What the log and the audit say where an issuer lets nobody in, and the page does not.
+
+use super::super::log::Log;
+use super::*;
+
+/// A callback with an error, as a query; `iss` is the issuer's own where nothing else is said.
+fn error(issuer: &FakeIssuer, state: &str, word: &str, iss: Option<&str>) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("error", word)
+        .append_pair("error_description", "<b>evil</b>")
+        .append_pair("state", state)
+        .append_pair("iss", iss.unwrap_or(&issuer.issuer()))
+        .finish();
+    format!("/oidc/sso/callback?{query}")
+}
+
+#[tokio::test]
+async fn an_error_that_a_browser_brings_is_in_log_and_audit() {
+    let log = Log::start();
+    let scene = Scene::new().await;
+    let long = "x".repeat(65);
+    for (word, level, told, hint) in [
+        ("access_denied", "INFO", "access_denied", None),
+        ("invalid_scope", "ERROR", "invalid_scope", Some("scopes")),
+        ("unauthorized_client", "ERROR", "unauthorized_client", Some("authorization code flow")),
+        ("unsupported_response_type", "ERROR", "unsupported_response_type", Some("authorization code flow")),
+        ("invalid_request", "ERROR", "invalid_request", Some("log")),
+        ("server_error", "WARN", "server_error", None),
+        ("interaction_required", "WARN", "interaction_required", None),
+        ("evil \u{1b}[2J\nERROR", "WARN", "unknown_error", None),
+        ("<b>evil</b>", "WARN", "unknown_error", None),
+        ("", "WARN", "unknown_error", None),
+        (&long, "WARN", "unknown_error", None),
+    ] {
+        let mut browser = Browser::default();
+        let asked = scene.start(&mut browser, "sso").await;
+        let page = scene.get(&mut browser, &error(&scene.issuer, &asked["state"], word, None)).await;
+        assert!(page.status == 403 && page.body.contains("Not signed in"), "{word}: {}", page.body);
+        assert!(!page.body.contains("evil") && !page.body.contains(told), "{word}: {}", page.body);
+        let (logged, fields) = log.lines("the issuer refused a sign-in").pop().unwrap();
+        assert_eq!((logged.as_str(), fields["error"].as_str(), fields["provider"].as_str()), (level, Some(told), Some("sso")), "{fields}");
+        assert_eq!(fields["request_id"].as_str(), Some(page.header("x-request-id")));
+        match hint {
+            Some(hint) => assert!(fields["hint"].as_str().is_some_and(|text| text.contains(hint)), "{fields}"),
+            None => assert!(fields["hint"].is_null(), "{fields}"),
+        }
+        let event = scene.audit().pop().unwrap();
+        assert_eq!(event["reason"], json!(format!("sign_in: issuer: {told}")));
+        assert_eq!((&event["outcome"], &event["provider"]), (&json!("rejected"), &json!("sso")));
+    }
+    assert!(!log.text().contains("evil"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn an_error_that_is_not_this_issuers_is_not_blamed_on_it() {
+    let log = Log::start();
+    let scene = Scene::new().await;
+    let mut browser = Browser::default();
+    let asked = scene.start(&mut browser, "sso").await;
+    let foreign = scene.partners.issuer();
+    let page = scene.get(&mut browser, &error(&scene.issuer, &asked["state"], "invalid_scope", Some(&foreign))).await;
+    assert_eq!(page.status, 403);
+    assert_eq!(scene.audit().pop().unwrap()["reason"], "sign_in: issuer_mismatch");
+    // Nobody began this one.
+    let page = scene.get(&mut browser, &error(&scene.issuer, "made-up", "invalid_scope", None)).await;
+    assert_eq!(page.status, 400);
+    assert_eq!(scene.audit().pop().unwrap()["reason"], "sign_in: unknown_state");
+    assert_eq!(log.lines("the issuer refused a sign-in").len(), 0, "{}", log.text());
+    assert_eq!(log.lines("an answer to a browser is not this issuer's").len(), 1);
+}
+
+#[tokio::test]
+async fn who_may_not_have_a_login_that_lasts_is_refused_and_the_log_says_what_to_do() {
+    let log = Log::start();
+    let scene = Scene::new().await;
+    scene.reload(&configuration(&scene.issuer, None).replace("oidc: {issuer", "oidc: {preset: keycloak, issuer")).await;
+    let mut browser = Browser::default();
+    let asked = scene.start(&mut browser, "sso").await;
+    let says = json!({"error": "not_allowed", "error_description": "Offline tokens not allowed for the user or client"});
+    scene.issuer.next(TOKEN, Reply::json(400, &says));
+    let page = scene.get(&mut browser, &Scene::callback(&scene.issuer, "sso", &asked["state"])).await;
+    assert!(page.status == 403 && page.body.contains("Not signed in"), "{}", page.body);
+    let event = scene.audit().pop().unwrap();
+    assert_eq!((&event["outcome"], &event["reason"]), (&json!("rejected"), &json!("sign_in: no_offline_access")));
+    let (level, fields) = log.lines("the issuer refused a sign-in").pop().unwrap();
+    assert_eq!((level.as_str(), fields["request_id"].as_str()), ("WARN", Some(page.header("x-request-id"))));
+    assert!(fields["hint"].as_str().unwrap().contains("realm role `offline_access`"), "{fields}");
+}
