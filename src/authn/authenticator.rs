@@ -357,7 +357,7 @@ fn withheld(throttled: Throttled, asked: &Arc<str>, provider: Option<Arc<str>>) 
         Throttled::LockedOut => Ok(Answer::Refused(Refused { provider, rejection: Some(Rejection::LockedOut), tried: None })),
         Throttled::Unsure { reason, retry_after } => {
             tracing::warn!(provider = %asked, reason, "a bind is withheld");
-            Err(Unavailable { provider: asked.to_string(), reason: reason.to_owned(), retry_after })
+            Err(Unavailable { provider: asked.to_string(), reason: reason.to_owned(), retry_after, is_misconfigured: false })
         }
     }
 }

@@ -143,4 +143,6 @@ pub struct Unavailable {
     pub reason: String,
     /// When it makes sense to ask again.
     pub retry_after: Duration,
+    /// Whether a setting is to blame, here or there: it lasts until somebody acts.
+    pub is_misconfigured: bool,
 }

@@ -147,7 +147,7 @@ fn sorry<B: Bridge>(edge: &Edge<B>, visit: &Visit, site: &Site, trouble: &Troubl
         Trouble::Foreign => edge.bridge.invalid(&visit.id, &visit.client, "foreign_form"),
         Trouble::Refused(_) => {}
     }
-    failure::page(site, trouble)
+    failure::page(site, trouble, &visit.id)
 }
 
 /// What the query of `/login` says: what the person came for, and where they want to sign in. There is nowhere to be sent on to.

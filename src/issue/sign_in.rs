@@ -118,6 +118,12 @@ pub enum SignInRefusal {
     /// There are too many from here, or in all.
     #[error("too many sign-ins are under way")]
     TooMany,
+    /// The issuer and the configuration do not fit together: waiting does not help.
+    #[error("the sign-in is set up wrongly")]
+    Misconfigured {
+        /// When it makes sense to ask again, once somebody acted.
+        retry_after: Duration,
+    },
     /// The issuer or the store could not be asked.
     #[error("the sign-in is not possible at the moment")]
     Unavailable {
@@ -183,7 +189,7 @@ impl Issuer {
         let result = Box::pin(self.taken_back(caller, returned, &mut word)).await;
         let (outcome, identity) = match &result {
             Ok((_, identity)) => (Outcome::Empty, Some(identity)),
-            Err(SignInRefusal::Unavailable { .. }) => (Outcome::Unavailable, None),
+            Err(SignInRefusal::Unavailable { .. } | SignInRefusal::Misconfigured { .. }) => (Outcome::Unavailable, None),
             Err(SignInRefusal::TooMany) => (Outcome::Throttled, None),
             Err(_) => (Outcome::Rejected, None),
         };
@@ -396,5 +402,6 @@ fn equal(one: &str, other: &str) -> bool {
 
 fn unavailable(error: &Unavailable, caller: &Caller) -> SignInRefusal {
     tracing::warn!(request_id = %caller.id, provider = %error.provider, error = %error, "a sign-in was not possible: {error}");
-    SignInRefusal::Unavailable { retry_after: error.retry_after }
+    let retry_after = error.retry_after;
+    if error.is_misconfigured { SignInRefusal::Misconfigured { retry_after } } else { SignInRefusal::Unavailable { retry_after } }
 }

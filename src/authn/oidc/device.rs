@@ -129,6 +129,9 @@ impl RelyingParty {
             Ok(Reply::Tokens(_)) => return self.unavailable("the device login was answered with tokens").into(),
             Err(trouble) => return self.unasked(&trouble.within("device login")).into(),
         };
+        if refusal.refuses_client() {
+            self.remote.client_is_refused(&refusal.word());
+        }
         match refusal.error.as_str() {
             "slow_down" => DeviceStartError::Throttled { retry_after: INTERVAL },
             // With 401 it is how Keycloak calls a wrong secret.

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::refusal::is_word;
+use super::refusal::{SCOPE_HINT, is_word};
 use crate::authn::identity::Identity;
 use crate::authn::verdict::{Renewal, Unavailable};
 
@@ -82,9 +82,7 @@ impl CallbackError {
     /// What to set where a setting is to blame.
     pub fn hint(&self) -> Option<&'static str> {
         match self.as_str() {
-            "invalid_scope" => {
-                Some("let the client have every one of `scopes` at the issuer, or take out of `scopes` what it does not know")
-            }
+            "invalid_scope" => Some(SCOPE_HINT),
             "unauthorized_client" | "unsupported_response_type" => Some("allow the client the authorization code flow at the issuer"),
             "invalid_request" => {
                 Some("see the issuer's own log: it wants something of the request that the client's settings there demand")

@@ -84,6 +84,13 @@ const TOLD: [Told; 15] = [
     told(OidcPreset::Generic, "access_denied", "", OfPassword::Wrong),
 ];
 
+/// What to do where the issuer refuses the client.
+pub(super) const CLIENT_HINT: &str =
+    "the client id is unknown, or the secret is wrong or has expired, or is sent in another way: see `client.auth`";
+/// What to do where it refuses a scope.
+pub(super) const SCOPE_HINT: &str =
+    "let the client have every one of `scopes` at the issuer, or take out of `scopes` what it does not know";
+
 /// What Keycloak says to somebody without the realm role `offline_access` who is to be given such a refresh token. In lower case.
 const OFFLINE: &str = "offline tokens not allowed";
 
@@ -143,6 +150,22 @@ impl Refusal {
     /// their refresh token with `invalid_grant`.
     pub(super) fn denies_offline_access(&self, preset: OidcPreset) -> bool {
         self.of_password(preset) == OfPassword::NoOfflineAccess
+    }
+
+    /// Whether the client is none, or has another secret: nothing that was asked for was looked at. Keycloak says `unauthorized_client` of
+    /// a wrong secret.
+    pub(super) fn refuses_client(&self) -> bool {
+        self.error == "invalid_client" || self.error == "unauthorized_client" && self.status == 401
+    }
+
+    /// What to do, where a setting is to blame.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self.error.as_str() {
+            _ if self.refuses_client() => Some(CLIENT_HINT),
+            "unauthorized_client" | "unsupported_grant_type" => Some("allow the client this grant at the issuer"),
+            "invalid_scope" => Some(SCOPE_HINT),
+            _ => None,
+        }
     }
 
     /// Whether a setting is to blame, whatever was asked.

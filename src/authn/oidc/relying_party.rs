@@ -317,9 +317,7 @@ impl RelyingParty {
 
     /// Something is set up wrongly, here or there: nobody gets in before somebody acts.
     pub(super) fn misconfigured(&self, reason: impl Into<String>) -> Unavailable {
-        let reason = reason.into();
-        tracing::error!(provider = %self.names.provider, reason, "the issuer and the configuration do not fit together");
-        self.outage(reason)
+        self.misfit(reason.into(), None)
     }
 
     pub(super) fn unreadable(&self, error: &Unreadable) -> Unavailable {
@@ -329,11 +327,16 @@ impl RelyingParty {
     /// What the issuer says of a setting, without what must not be told.
     pub(super) fn blamed(&self, refusal: &super::refusal::Refusal, secret: Option<&SecretString>) -> Unavailable {
         let secrets: Vec<&str> = self.remote.client_secret().into_iter().chain(secret).map(ExposeSecret::expose_secret).collect();
-        self.misconfigured(format!("the token endpoint refuses the client: {}", refusal.told(&secrets)))
+        self.misfit(format!("the token endpoint refuses the client: {}", refusal.told(&secrets)), refusal.hint())
+    }
+
+    fn misfit(&self, reason: String, hint: Option<&str>) -> Unavailable {
+        tracing::error!(provider = %self.names.provider, reason, hint, "the issuer and the configuration do not fit together");
+        Unavailable { is_misconfigured: true, ..self.outage(reason) }
     }
 
     fn outage(&self, reason: String) -> Unavailable {
-        Unavailable { provider: self.names.provider.to_string(), reason, retry_after: RETRY_AFTER }
+        Unavailable { provider: self.names.provider.to_string(), reason, retry_after: RETRY_AFTER, is_misconfigured: false }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::log::Log;
 use super::*;
+use crate::http::Bridge;
 
 /// A callback with an error, as a query; `iss` is the issuer's own where nothing else is said.
 fn error(issuer: &FakeIssuer, state: &str, word: &str, iss: Option<&str>) -> String {
@@ -36,6 +37,7 @@ async fn an_error_that_a_browser_brings_is_in_log_and_audit() {
         let asked = scene.start(&mut browser, "sso").await;
         let page = scene.get(&mut browser, &error(&scene.issuer, &asked["state"], word, None)).await;
         assert!(page.status == 403 && page.body.contains("Not signed in"), "{word}: {}", page.body);
+        assert!(page.body.contains(page.header("x-request-id")), "{}", page.body);
         assert!(!page.body.contains("evil") && !page.body.contains(told), "{word}: {}", page.body);
         let (logged, fields) = log.lines("the issuer refused a sign-in").pop().unwrap();
         assert_eq!((logged.as_str(), fields["error"].as_str(), fields["provider"].as_str()), (level, Some(told), Some("sso")), "{fields}");
@@ -67,6 +69,31 @@ async fn an_error_that_is_not_this_issuers_is_not_blamed_on_it() {
     assert_eq!(scene.audit().pop().unwrap()["reason"], "sign_in: unknown_state");
     assert_eq!(log.lines("the issuer refused a sign-in").len(), 0, "{}", log.text());
     assert_eq!(log.lines("an answer to a browser is not this issuer's").len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_is_no_outage_that_passes() {
+    let log = Log::start();
+    let scene = Scene::new().await;
+    let mut browser = Browser::default();
+    let asked = scene.start(&mut browser, "sso").await;
+    let says = json!({"error": "unauthorized_client", "error_description": "Invalid client or Invalid client credentials"});
+    scene.issuer.next(TOKEN, Reply::json(401, &says));
+    let page = scene.get(&mut browser, &Scene::callback(&scene.issuer, "sso", &asked["state"])).await;
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"));
+    assert!(page.body.contains("a fault in how it is set up") && page.body.contains(page.header("x-request-id")), "{}", page.body);
+    assert!(!page.body.contains("unauthorized_client") && !page.body.contains("credentials"), "{}", page.body);
+    assert_eq!(scene.audit().pop().unwrap()["outcome"], "unavailable");
+    let (level, fields) = log.lines("the issuer and the configuration do not fit together").pop().unwrap();
+    assert!(level == "ERROR" && fields["hint"].as_str().unwrap().contains("the secret is wrong"), "{fields}");
+    let state = |scene: &Scene| scene.app.readiness().details["providers"][0].clone();
+    assert_eq!(
+        (&state(&scene)["state"], &state(&scene)["reason"]),
+        (&json!("impaired"), &json!("it refuses the client: unauthorized_client (HTTP 401)"))
+    );
+    assert!(scene.app.readiness().ready);
+    scene.sign_in(&json!({}), None).await;
+    assert_eq!(state(&scene)["state"], "up");
 }
 
 #[tokio::test]
