@@ -23,7 +23,10 @@ async fn every_page_is_read_by_everybody() {
     browser.open(&bridge.url("/oidc/corp/callback?state=x&code=x")).await;
     browser.shows("Sign in again").await;
     look(browser, "error").await;
-    op.set_claims(&ALICE, json!({"preferred_username": "alexandria.konstantinopoulou-vandenberghe@subsidiary.corp.example"})).await;
+    let groups: Vec<String> = (0..60).map(|number| format!("{number}-{}", "a-very-long-name-of-a-group".repeat(number % 8))).collect();
+    let name = "alexandria.konstantinopoulou-vandenberghe@subsidiary.corp.example";
+    op.set_claims(&ALICE, json!({"preferred_username": name, "groups": [&["dev".to_owned(), "ops".to_owned()][..], &groups].concat()}))
+        .await;
     scene.sign_in(&ALICE).await;
     browser.click("summary").await;
     look(browser, "signed-in").await;
@@ -31,7 +34,6 @@ async fn every_page_is_read_by_everybody() {
     browser.shows("Your login code").await;
     look(browser, "code").await;
     let code = browser.text("pre.code").await;
-    let name = "alexandria.konstantinopoulou-vandenberghe@subsidiary.corp.example";
     assert_eq!(scene.log_in(name, &code).await.status(), 200);
     browser.command("Page.reload", json!({})).await;
     browser.shows("One code for one sign-in").await;
