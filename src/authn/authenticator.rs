@@ -177,7 +177,11 @@ impl Authenticator {
     /// Asks nobody; has to stand before every use.
     pub fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
         if let Some(file) = self.holder(identity) {
-            tracing::error!(provider = %identity.provider, %file, "an entry bears a name that is a users file's; it is not let in");
+            let hint = format!("take the name out of `names` of provider `{file}`, or give the person another one in the directory");
+            tracing::error!(
+                provider = %identity.provider, %file, username = %identity.username, hint,
+                "an entry bears a name that is a users file's; it is not let in"
+            );
             return Err(Rejection::Ambiguous);
         }
         self.provider(&identity.provider).ok_or(Rejection::Disabled)?.admits(identity, source)

@@ -187,14 +187,15 @@ impl RelyingParty {
             }
         }
         let documents = Documents { id_token, userinfo: userinfo.as_ref() };
-        let groups = match self.groups.read(documents).map_err(|error| self.unreadable(&error))? {
-            Reading::Whole { groups, nowhere } => {
-                self.tell_once(nowhere);
-                groups
-            }
-            Reading::CutOff(cut) => self.fetched(cut, documents, access_token, deadline).await?,
+        let (groups, nowhere) = match self.groups.read(documents).map_err(|error| self.unreadable(&error))? {
+            Reading::Whole { groups, nowhere } => (groups, nowhere),
+            Reading::CutOff(cut) => (self.fetched(cut, documents, access_token, deadline).await?, false),
         };
-        self.made(documents, groups, known)
+        let identity = self.made(documents, groups, known)?;
+        if nowhere {
+            self.tell_once(&identity.username);
+        }
+        Ok(identity)
     }
 
     /// The person whom documents are about, in these groups.
@@ -289,11 +290,11 @@ impl RelyingParty {
         Ok(groups.ok_or_else(|| failed("userinfo does not hold them all either"))?)
     }
 
-    fn tell_once(&self, nowhere: bool) {
-        if nowhere && self.groups.are_wanted() && !self.told.swap(true, Ordering::Relaxed) {
-            let places = self.groups.places();
+    fn tell_once(&self, username: &str) {
+        if self.groups.are_wanted() && !self.told.swap(true, Ordering::Relaxed) {
+            let (places, hint) = (self.groups.places(), self.settings.groups_hint());
             tracing::warn!(
-                provider = %self.names.provider,
+                provider = %self.names.provider, username, hint,
                 "a sign-in holds no groups at {places}: the person is taken to be in none; if nobody ever is in one, the issuer has to be \
                  told to send them"
             );

@@ -113,3 +113,48 @@ async fn who_may_not_have_a_login_that_lasts_is_refused_and_the_log_says_what_to
     assert_eq!((level.as_str(), fields["request_id"].as_str()), ("WARN", Some(page.header("x-request-id"))));
     assert!(fields["hint"].as_str().unwrap().contains("realm role `offline_access`"), "{fields}");
 }
+
+/// Alice signs in with the token of these claims alone.
+async fn sign_in_with(scene: &Scene, claims: Value) -> Answer {
+    let mut browser = Browser::default();
+    let asked = scene.start(&mut browser, "sso").await;
+    let mut all = json!({"nonce": asked["nonce"]});
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    let token = scene.issuer.token("alice", scene.clock.now(), all);
+    scene.issuer.next(TOKEN, Reply::json(200, &json!({"access_token": "at", "token_type": "Bearer", "id_token": token})));
+    scene.get(&mut browser, &Scene::callback(&scene.issuer, "sso", &asked["state"])).await
+}
+
+#[tokio::test]
+async fn the_first_who_comes_without_groups_is_named_with_where_to_set_them() {
+    for (preset, hint) in [
+        ("keycloak", "at Keycloak: Client scopes → narrows-dedicated → mapper \"Group Membership\", with Add to ID token on"),
+        ("dex", "at Dex: the connector has to read groups (`groupSearch` for LDAP), and `scopes` needs `groups`"),
+        ("generic", "see which claims the issuer sends to this client, `scopes` and `groups.sources`"),
+    ] {
+        let log = Log::start();
+        let scene = Scene::new().await;
+        scene.reload(&configuration(&scene.issuer, None).replace("oidc: {issuer", &format!("oidc: {{preset: {preset}, issuer"))).await;
+        for name in ["alice", "bob"] {
+            assert_eq!(sign_in_with(&scene, json!({"preferred_username": name})).await.status, 303);
+        }
+        let told = log.lines("a sign-in holds no groups at `groups`");
+        assert_eq!(told.len(), 1, "{}", log.text());
+        let (level, fields) = &told[0];
+        assert_eq!((level.as_str(), &fields["username"], &fields["hint"]), ("WARN", &json!("alice"), &json!(hint)), "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_with_a_name_of_a_users_file_is_named_with_what_to_do() {
+    let log = Log::start();
+    let scene = Scene::new().await;
+    std::fs::write(scene.folder.path().join("users.yaml"), "users: []\n").unwrap();
+    let people = "  - {name: people, realm: sso, ignore_case: true, names: [al*], file: {path: users.yaml}}\n";
+    scene.reload(&(configuration(&scene.issuer, None) + people)).await;
+    assert_eq!(sign_in_with(&scene, json!({"groups": ["dev"]})).await.status, 403);
+    assert_eq!(scene.audit().pop().unwrap()["reason"], "sign_in: ambiguous");
+    let (level, fields) = log.lines("an entry bears a name that is a users file's").pop().unwrap();
+    assert_eq!((level.as_str(), &fields["username"], &fields["file"]), ("ERROR", &json!("alice"), &json!("people")));
+    assert!(fields["hint"].as_str().unwrap().contains("take the name out of `names` of provider `people`"), "{fields}");
+}
