@@ -26,6 +26,7 @@ pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use sign_in::{
     BegunSignIn, Caller, LoginView, ReachView, Returned, SIGN_IN_LIFE, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView,
+    callback_of,
 };
 pub use turns::Turns;
 

@@ -18,6 +18,7 @@ mod password;
 mod person;
 mod probe;
 mod recheck;
+mod redirect;
 mod refusal;
 mod rehearsal;
 mod relying_party;

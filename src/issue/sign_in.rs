@@ -380,7 +380,7 @@ impl Issuer {
 }
 
 /// The address that an issuer sends browsers back to; each has its own.
-fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
+pub fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
     let mut url = public_url.clone();
     // A URL of http or https always has a path.
     url.path_segments_mut().map_err(|()| SignInRefusal::NotOffered)?.pop_if_empty().extend(["oidc", provider, "callback"]);

@@ -57,7 +57,7 @@ impl RelyingParty {
         error.issuer().is_none_or(|issuer| issuer == self.remote.issuer())
     }
 
-    fn authorization_url(&self, metadata: &Metadata, kept: &KeptAuthorization) -> Url {
+    pub(super) fn authorization_url(&self, metadata: &Metadata, kept: &KeptAuthorization) -> Url {
         let mut url = metadata.authorization().clone();
         let mut query = url.query_pairs_mut();
         query

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use openidconnect::HttpRequest;
+use openidconnect::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
@@ -132,6 +133,11 @@ impl Remote {
     /// Asks one of its endpoints. 3xx, 5xx and 429 are [`Trouble`], with the status in it.
     pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
         self.upstream.send(request, lane, deadline).await
+    }
+
+    /// Comes to a page of it as a browser would: its status, and where a redirect leads.
+    pub(super) async fn visit(&self, url: &Url, deadline: Instant) -> Result<(StatusCode, Option<Url>), Trouble> {
+        self.upstream.visit(url, deadline).await
     }
 
     /// The issuer, as its tokens write it.
