@@ -58,11 +58,10 @@ pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], lane:
     let answer = remote.send(request(remote, url, form)?, lane, deadline).await?;
     let reply = reply(&answer)?;
     match &reply {
-        Reply::Tokens(_) => remote.client_is_taken(),
         Reply::Refused(refusal) if refusal.refuses_client() => remote.client_is_refused(&refusal.word()),
         // Whoever says nothing of what was asked may not have come so far.
         Reply::Refused(refusal) if refusal.error.is_empty() || refusal.is_misconfigured() => {}
-        Reply::Refused(_) => remote.client_is_taken(),
+        Reply::Tokens(_) | Reply::Refused(_) => remote.client_is_taken(),
     }
     Ok(reply)
 }

@@ -19,7 +19,7 @@ fn error(issuer: &FakeIssuer, state: &str, word: &str, iss: Option<&str>) -> Str
 async fn an_error_that_a_browser_brings_is_in_log_and_audit() {
     let log = Log::start();
     let scene = Scene::new().await;
-    let long = "x".repeat(65);
+    let overlong = "x".repeat(65);
     for (word, level, told, hint) in [
         ("access_denied", "INFO", "access_denied", None),
         ("invalid_scope", "ERROR", "invalid_scope", Some("scopes")),
@@ -31,7 +31,7 @@ async fn an_error_that_a_browser_brings_is_in_log_and_audit() {
         ("evil \u{1b}[2J\nERROR", "WARN", "unknown_error", None),
         ("<b>evil</b>", "WARN", "unknown_error", None),
         ("", "WARN", "unknown_error", None),
-        (&long, "WARN", "unknown_error", None),
+        (&overlong, "WARN", "unknown_error", None),
     ] {
         let mut browser = Browser::default();
         let asked = scene.start(&mut browser, "sso").await;
