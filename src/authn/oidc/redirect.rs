@@ -30,7 +30,13 @@ impl RelyingParty {
         };
         let kept = KeptAuthorization { state, nonce, verifier, redirect: redirect.clone() };
         let url = self.authorization_url(&metadata, &kept);
-        match self.remote.visit(&url, circumstances.deadline).await {
+        let mut visited = self.remote.visit(&url, circumstances.deadline).await;
+        if let Ok((_, Some(target))) = &visited
+            && is_below(target, &url)
+        {
+            visited = self.remote.visit(target, circumstances.deadline).await;
+        }
+        match visited {
             Ok((status, target)) => self.returned(redirect, status, target.as_ref()).took(began.elapsed()),
             Err(trouble) => unknown(&trouble.to_string()),
         }
@@ -62,6 +68,8 @@ impl RelyingParty {
                 let found = format!("{redirect}: the issuer refuses the request with HTTP status {}", status.as_u16());
                 Step::new(STEP, Outcome::Wrong, found).advice(ENTERED)
             }
+            // Dex offers several connectors before it looks at the request.
+            StatusCode::OK if self.settings.kind() == OidcPreset::Dex => cannot_tell("is seen at a sign-in alone"),
             status if status.is_success() || status.is_redirection() => match self.settings.kind() {
                 // They show a login or an error in the same way, so that only a person can see which it is.
                 OidcPreset::Entra | OidcPreset::Google | OidcPreset::Gitlab => cannot_tell("is seen at a sign-in alone"),
@@ -72,6 +80,12 @@ impl RelyingParty {
             status => cannot_tell(&format!("cannot be told: HTTP status {}", status.as_u16())),
         }
     }
+}
+
+/// Whether the issuer leads on to a part of the same endpoint. Dex does where it has one connector, and looks at the request there.
+fn is_below(target: &Url, endpoint: &Url) -> bool {
+    let rest = target.path().strip_prefix(endpoint.path().trim_end_matches('/'));
+    target.origin() == endpoint.origin() && rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
 }
 
 /// Whether an address is that of the callback, whatever its query.
@@ -157,6 +171,34 @@ mod tests {
             assert!(asked.authorization.is_none());
         }
         assert_eq!(probed(&scoped("invalid_scope").await, "").await.1.advice.unwrap(), super::super::refusal::SCOPE_HINT);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_within_the_endpoint_is_followed_once() {
+        let seen = async |preset: &str, second: Reply| {
+            let issuer = FakeIssuer::start().await;
+            issuer.next(AUTHORIZE, to("/authorize/local?x=y"));
+            issuer.next("/authorize/local", second);
+            let (_, step) = probed(&issuer, preset).await;
+            assert_eq!((issuer.asked("/authorize/local").len(), issuer.asked("/authorize/local/login").len()), (1, 0));
+            step.outcome
+        };
+        for preset in ["preset: dex", ""] {
+            assert_eq!(seen(preset, Reply::text(400, "")).await, Outcome::Wrong);
+            assert_eq!(seen(preset, to("/authorize/local/login")).await, Outcome::Good);
+            assert_eq!(seen(preset, to(&format!("{BACK}?error=invalid_scope"))).await, Outcome::Wrong);
+        }
+        // Several connectors to choose from: Dex has not looked at the request yet.
+        let issuer = FakeIssuer::start().await;
+        issuer.always(AUTHORIZE, Reply::text(200, "<html>"));
+        assert_eq!(probed(&issuer, "preset: dex").await.1.outcome, Outcome::Note);
+        assert_eq!(probed(&issuer, "preset: keycloak").await.1.outcome, Outcome::Good);
+        for foreign in ["https://evil.example/authorize/x", "/authorized/x", "/authorize", "/authorize/"] {
+            let issuer = FakeIssuer::start().await;
+            issuer.next(AUTHORIZE, to(foreign));
+            assert_eq!(probed(&issuer, "").await.1.outcome, Outcome::Good);
+            assert_eq!(issuer.asked(AUTHORIZE).len(), 1, "{foreign}");
+        }
     }
 
     async fn scoped(word: &str) -> FakeIssuer {
