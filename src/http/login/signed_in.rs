@@ -9,6 +9,9 @@ use super::{OK, failure, shown};
 use crate::issue::{LoginView, ReachView, ServiceView, SignInView};
 use crate::token::identity_token::Born;
 
+/// More groups are folded away.
+const FEW_GROUPS: usize = 12;
+
 /// Everything on one page. `service` is the one that the person came for just now.
 pub(super) fn page(site: &Site, view: &SignInView, service: Option<&str>) -> Response {
     let csrf = view.csrf.expose_secret();
@@ -108,12 +111,18 @@ fn groups(view: &SignInView) -> Markup {
     if view.groups.is_empty() {
         return html! { p.card.muted { "The issuer told of no groups." } };
     }
+    let all = view.groups.len() + view.more_groups;
+    let list = html! {
+        ul.groups role="list" aria-labelledby="groups" {
+            @for group in &view.groups { li { (shown::text(group)) } }
+        }
+        @if view.more_groups > 0 { p.muted { "And " (view.more_groups) " more." } }
+    };
     html! {
         div.card {
-            ul.groups role="list" aria-labelledby="groups" {
-                @for group in &view.groups { li { (shown::text(group)) } }
+            @if all <= FEW_GROUPS { (list) } @else {
+                details { summary { "Show your groups" span.count { (all) } } (list) }
             }
-            @if view.more_groups > 0 { p.muted { "And " (view.more_groups) " more." } }
         }
     }
 }

@@ -358,6 +358,7 @@ async fn who_signed_in_sees_what_they_may_do_and_where_they_are_logged_in() {
         let answer = signed_in(&Running::with(offering(&["sso"], shown), Limits::default()).await, "/login").await;
         check_page(&answer, 200, "'self'");
         assert!(answer.body.contains(text), "{text}: {}", answer.body);
+        assert_eq!(answer.body.contains(&format!("<span class=\"count\">{}</span></summary><ul", 50 + more)), more > 0);
     }
     let over = running.send(&format!("GET /login\nCookie: __Host-narrows-sign-in={}", SESSION.replace('S', "T")), "").await;
     check_page(&over, 200, "'self' https:");

@@ -23,12 +23,13 @@ async fn every_page_is_read_by_everybody() {
     browser.open(&bridge.url("/oidc/corp/callback?state=x&code=x")).await;
     browser.shows("Sign in again").await;
     look(browser, "error").await;
-    let long = (0..60).map(|number| format!("{number}-{}", "a-very-long-name-of-a-group".repeat(number % 8)));
+    let long = (0..60).map(|number| format!("{number} {}", "a-very-long-name-of-a-group".repeat(number % 8)));
     let groups: Vec<String> = ["dev".to_owned(), "ops".to_owned()].into_iter().chain(long).collect();
     let name = "alexandria.konstantinopoulou-vandenberghe@subsidiary.corp.example";
     op.set_claims(&ALICE, json!({"preferred_username": name, "groups": groups})).await;
     scene.sign_in(&ALICE).await;
     browser.click("summary").await;
+    browser.click("[aria-labelledby=groups] summary").await;
     look(browser, "signed-in").await;
     browser.click(&format!("button[value='{SERVICE}']")).await;
     browser.shows("Your login code").await;
