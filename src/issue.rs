@@ -10,6 +10,7 @@ mod login_code;
 mod look;
 mod randomness;
 mod record;
+mod refused;
 mod request;
 mod sign_in;
 mod turns;
@@ -27,6 +28,7 @@ pub use login_code::{CodeTexts, LoginCode};
 pub use request::{Client, GrantType, Issued, Refusal, TokenRequest, Who, WhoRequest};
 pub use sign_in::{
     BegunSignIn, Caller, LoginView, ReachView, Returned, SIGN_IN_LIFE, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView,
+    callback_of,
 };
 pub use turns::Turns;
 

@@ -135,7 +135,7 @@ impl Status {
                 let (state, reason) = match report.health {
                     Health::Unknown => ("unknown", None),
                     Health::Up => ("up", None),
-                    Health::Impaired(reason) => ("up", Some(reason)),
+                    Health::Impaired(reason) => ("impaired", Some(reason)),
                     Health::Down(reason) => {
                         let pulls = report.stale_until.map(|until| format!("; pulls are served from memory until {}", until.rfc3339()));
                         ("down", Some(format!("{reason}{}", pulls.unwrap_or_default())))

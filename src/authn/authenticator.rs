@@ -177,7 +177,11 @@ impl Authenticator {
     /// Asks nobody; has to stand before every use.
     pub fn admits(&self, identity: &Identity, source: Option<IpAddr>) -> Result<(), Rejection> {
         if let Some(file) = self.holder(identity) {
-            tracing::error!(provider = %identity.provider, %file, "an entry bears a name that is a users file's; it is not let in");
+            let hint = format!("take the name out of `names` of provider `{file}`, or give the person another one in the directory");
+            tracing::error!(
+                provider = %identity.provider, %file, username = %identity.username, hint,
+                "an entry bears a name that is a users file's; it is not let in"
+            );
             return Err(Rejection::Ambiguous);
         }
         self.provider(&identity.provider).ok_or(Rejection::Disabled)?.admits(identity, source)
@@ -314,7 +318,8 @@ fn ask(
                             | Rejection::Grace
                             | Rejection::Restricted
                             | Rejection::Source
-                            | Rejection::InteractionRequired,
+                            | Rejection::InteractionRequired
+                            | Rejection::NoOfflineAccess,
                             _,
                         ) => Ok(Answer::Refused(refused)),
                     };
@@ -361,7 +366,7 @@ fn withheld(throttled: Throttled, asked: &Arc<str>, provider: Option<Arc<str>>) 
         Throttled::LockedOut => Ok(Answer::Refused(Refused { provider, rejection: Some(Rejection::LockedOut), tried: None })),
         Throttled::Unsure { reason, retry_after } => {
             tracing::warn!(provider = %asked, reason, "a bind is withheld");
-            Err(Unavailable { provider: asked.to_string(), reason: reason.to_owned(), retry_after })
+            Err(Unavailable { provider: asked.to_string(), reason: reason.to_owned(), retry_after, is_misconfigured: false })
         }
     }
 }
@@ -413,6 +418,7 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::Expired => Some("the account or its password has expired: change the password or ask your administrator"),
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
         Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
+        Rejection::NoOfflineAccess => Some("this account may not have a login that lasts: ask your administrator for offline access"),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
         Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted | Rejection::InteractionRequired => {
             None

@@ -124,7 +124,8 @@ impl Refused {
                 | Rejection::Grace
                 | Rejection::Restricted
                 | Rejection::Source
-                | Rejection::InteractionRequired,
+                | Rejection::InteractionRequired
+                | Rejection::NoOfflineAccess,
             ) => false,
         }
     }
@@ -193,7 +194,12 @@ impl CredentialCache {
     {
         let LookUp { digest, provider, freshness, deadline } = look_up;
         let unanswered = |reason: &str| {
-            Err(Unavailable { provider: (*provider).to_owned(), reason: reason.to_owned(), retry_after: Duration::from_secs(1) })
+            Err(Unavailable {
+                provider: (*provider).to_owned(),
+                reason: reason.to_owned(),
+                retry_after: Duration::from_secs(1),
+                is_misconfigured: false,
+            })
         };
         let mut looking = None;
         if let Some(found) = self.remembered(digest, *freshness).await {

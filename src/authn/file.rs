@@ -210,6 +210,7 @@ impl Users {
             provider: self.names.provider.to_string(),
             reason: error.to_string(),
             retry_after: PoolError::RETRY_AFTER,
+            is_misconfigured: false,
         })
     }
 

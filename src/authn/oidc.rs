@@ -18,6 +18,7 @@ mod password;
 mod person;
 mod probe;
 mod recheck;
+mod redirect;
 mod refusal;
 mod rehearsal;
 mod relying_party;
@@ -28,7 +29,10 @@ mod token_endpoint;
 mod trouble;
 mod upstream;
 
-pub use flow::{Authorization, Callback, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization, SignInError, SignedIn};
+pub use flow::{
+    Authorization, Callback, CallbackAnswer, CallbackError, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization,
+    NO_OFFLINE_ACCESS, SignInError, SignedIn, hint,
+};
 pub use relying_party::RelyingParty;
 pub use settings::{
     ClaimValue, ClaimsFrom, ClientAuthentication, ClientSettings, DeviceGrant, GroupSource, GroupTransform, IdentityClaims,

@@ -81,6 +81,8 @@ pub enum Rejection {
     Source,
     /// The password is right, and the issuer wants more than a password: a second factor, a consent, a new password.
     InteractionRequired,
+    /// The password is right, and the issuer gives this account no login that lasts.
+    NoOfflineAccess,
 }
 
 /// A rejection with whether the password was proven right first: only then may the person be told more than "wrong".
@@ -89,9 +91,14 @@ impl Rejection {
     pub(super) const fn is_about_the_password(self) -> bool {
         match self {
             Self::WrongPassword | Self::LockedOut | Self::Restricted | Self::Ambiguous => true,
-            Self::Disabled | Self::Locked | Self::Expired | Self::MustChange | Self::Grace | Self::Source | Self::InteractionRequired => {
-                false
-            }
+            Self::Disabled
+            | Self::Locked
+            | Self::Expired
+            | Self::MustChange
+            | Self::Grace
+            | Self::Source
+            | Self::InteractionRequired
+            | Self::NoOfflineAccess => false,
         }
     }
 
@@ -109,6 +116,7 @@ impl Rejection {
             Self::Ambiguous => "ambiguous",
             Self::Source => "source",
             Self::InteractionRequired => "interaction_required",
+            Self::NoOfflineAccess => "no_offline_access",
         }
     }
 }
@@ -146,4 +154,6 @@ pub struct Unavailable {
     pub reason: String,
     /// When it makes sense to ask again.
     pub retry_after: Duration,
+    /// Whether a setting is to blame, here or there: it lasts until somebody acts.
+    pub is_misconfigured: bool,
 }

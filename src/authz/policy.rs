@@ -111,6 +111,11 @@ impl Policy {
         mentioned.into_iter().collect()
     }
 
+    /// All of the identity's groups, as rules call them.
+    pub fn groups_of(&self, identity: &Identity) -> BTreeSet<String> {
+        self.see(identity).groups.iter().map(|group| group.name.to_string()).collect()
+    }
+
     /// The `sub` of its tokens: the canonical name, outside the rules' realm with the realm in front.
     pub fn subject(&self, identity: &Identity) -> String {
         if self.is_home(identity) && !identity.username.contains('/') {

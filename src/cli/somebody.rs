@@ -12,6 +12,7 @@ use super::rule_files::Opened;
 use crate::audit;
 use crate::authn::authenticator::Authenticator;
 use crate::authn::identity::{Group, Identity, Principal};
+use crate::authn::provider::Provider;
 use crate::authn::throttle::Throttle;
 use crate::authn::verdict::Circumstances;
 use crate::authz::{Asker, Mfa, Realms, group_of_dn};
@@ -85,16 +86,21 @@ impl Somebody {
 }
 
 /// Asks a provider who has this name, in the time of a token request.
-fn look_up(provider: &str, username: &str, opened: &Opened) -> anyhow::Result<Identity> {
+fn look_up(name: &str, username: &str, opened: &Opened) -> anyhow::Result<Identity> {
     let Some(config) = &opened.config else { bail!("--lookup asks a provider of a configuration: name it with --config") };
     let clock = Clock::system();
     let shield = (Arc::new(Throttle::forgetting(clock.clone())), &config.throttle);
     let built = Authenticator::build(&config.providers, &config.credentials_cache, &config.file, &clock, shield);
     let (authenticator, _) = built?;
-    let Some(provider) = authenticator.provider(provider) else {
+    let Some(provider) = authenticator.provider(name) else {
         let known: Vec<String> = authenticator.health().iter().map(|report| report.name.to_string()).collect();
-        bail!("the configuration has no provider `{provider}`; it has {}", known.join(", "));
+        bail!("the configuration has no provider `{name}`; it has {}", known.join(", "));
     };
+    if matches!(provider, Provider::Oidc(_)) {
+        bail!(
+            "provider `{name}` is an OIDC issuer, which tells groups only to who signs in: leave --lookup out, and name each with --group"
+        );
+    }
     let found = super::runtime()?.block_on(async {
         let deadline = Instant::now() + config.request_deadline.duration();
         provider.look_up(username, &Circumstances { source: None, deadline }).await

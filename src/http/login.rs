@@ -27,7 +27,7 @@ use super::error::{self, Invalid};
 use super::parameters::Parameters;
 use super::visit::Visit;
 use super::{GET, form};
-use crate::authn::oidc::Callback;
+use crate::authn::oidc::{Callback, CallbackAnswer, CallbackError};
 use crate::issue::{Returned, SIGN_IN_LIFE, SessionProof, SignInRefusal};
 
 /// `GET /login`: where to sign in, or what somebody who did may do.
@@ -147,7 +147,7 @@ fn sorry<B: Bridge>(edge: &Edge<B>, visit: &Visit, site: &Site, trouble: &Troubl
         Trouble::Foreign => edge.bridge.invalid(&visit.id, &visit.client, "foreign_form"),
         Trouble::Refused(_) => {}
     }
-    failure::page(site, trouble)
+    failure::page(site, trouble, &visit.id)
 }
 
 /// What the query of `/login` says: what the person came for, and where they want to sign in. There is nowhere to be sent on to.
@@ -160,12 +160,12 @@ fn returned(provider: String, uri: &Uri, headers: &HeaderMap) -> Result<Returned
     let query = Parameters::parse(uri.query().unwrap_or_default().as_bytes());
     let state = SecretString::from(required(&query, "state")?);
     let (code, issuer) = (query.once("code")?, query.once("iss")?.map(ToOwned::to_owned));
-    let callback = match query.once("error")? {
-        Some(_) => None,
-        None => Some(Callback { code: SecretString::from(code.ok_or(Invalid::Missing("code"))?), issuer }),
+    let answer = match query.once("error")? {
+        Some(error) => CallbackAnswer::Error(CallbackError::new(error, issuer)),
+        None => CallbackAnswer::Code(Callback { code: SecretString::from(code.ok_or(Invalid::Missing("code"))?), issuer }),
     };
     let (browser, former) = (cookie::read(headers, Kind::Login).found(), cookie::read(headers, Kind::SignIn).found());
-    Ok(Returned { provider, state, browser, former, callback })
+    Ok(Returned { provider, state, browser, former, answer })
 }
 
 /// A form that one of our own pages sent.

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::device_flow::{Flows, NewFlow, PollError, Polled, StartError};
 use super::record::Record;
-use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look, randomness};
+use super::{Client, GrantType, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, look, randomness, refused};
 use crate::authn::credentials::Credentials;
 use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
 use crate::registry::ScopeRequest;
@@ -185,6 +185,7 @@ impl Issuer {
             Ok(Polled::SlowDown(interval)) => return Err(DeviceRefusal::SlowDown { interval: positive(interval) }),
             Ok(Polled::Ended("expired")) => return Err(DeviceRefusal::Expired),
             Ok(Polled::Ended(reason)) => {
+                refused::turned_away(&request.id, &flow.provider, reason);
                 record.because(reason);
                 (Err(Refusal::Rejected), DeviceRefusal::Denied)
             }

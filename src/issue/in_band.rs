@@ -14,9 +14,9 @@ use super::authenticate::Proof;
 use super::device::{TOO_MANY, not_started, unavailable};
 use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, decode, encode};
 use super::record::Record;
-use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, randomness};
+use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, randomness, refused};
 use crate::authn::identity::Principal;
-use crate::authn::oidc::{DeviceStartError, RelyingParty, SignedIn};
+use crate::authn::oidc::{DeviceStartError, NO_OFFLINE_ACCESS, RelyingParty, SignedIn};
 use crate::store::{Begun, NewPending, PendingCaps, PendingKind};
 use crate::token::identity_token::Born;
 
@@ -222,6 +222,11 @@ impl Issuer {
             Ok(Polled::Ended("denied")) => {
                 record.because("denied");
                 Err(told("the device login was refused at the issuer: run docker login -u device again to begin a new one"))
+            }
+            Ok(Polled::Ended(NO_OFFLINE_ACCESS)) => {
+                refused::turned_away(&request.id, &flow.provider, NO_OFFLINE_ACCESS);
+                record.because(NO_OFFLINE_ACCESS);
+                Err(told("this account may not have a login that lasts: ask your administrator for offline access"))
             }
             Ok(Polled::Ended(reason)) => Err(over(record, reason)),
             Ok(Polled::Unknown) => Err(over(record, "device_login_over")),

@@ -114,7 +114,7 @@ pub(super) async fn pass_on(
 /// Another request, or another process, looks at the same login.
 pub(super) fn busy(presented: &Presented) -> Unavailable {
     let reason = "another request is looking at this login".to_owned();
-    Unavailable { provider: presented.identity.provider.to_string(), reason, retry_after: BUSY }
+    Unavailable { provider: presented.identity.provider.to_string(), reason, retry_after: BUSY, is_misconfigured: false }
 }
 
 fn unstored(presented: &Presented, error: &dyn std::fmt::Display) -> Looked {
@@ -123,5 +123,6 @@ fn unstored(presented: &Presented, error: &dyn std::fmt::Display) -> Looked {
         provider: presented.identity.provider.to_string(),
         reason: "what the issuer wants back could not be stored".to_owned(),
         retry_after: RETRY_AFTER,
+        is_misconfigured: false,
     }))
 }

@@ -152,7 +152,7 @@ pub(super) fn invalid(issuer: &Issuer, id: &str, client: &Client, reason: &'stat
 }
 
 /// The event of a step of a sign-in with a browser; `why` is the word for one that went wrong.
-pub(super) fn sign_in(issuer: &Issuer, caller: &Caller, step: &'static str, why: &'static str, outcome: Outcome) -> AuditEvent {
+pub(super) fn sign_in(issuer: &Issuer, caller: &Caller, step: &'static str, why: &str, outcome: Outcome) -> AuditEvent {
     let reason = if why.is_empty() { step.to_owned() } else { format!("{step}: {why}") };
     let latency_us = u64::try_from(caller.received.elapsed().as_micros()).unwrap_or(u64::MAX);
     AuditEvent { reason: Some(reason), outcome, latency_us, ..blank(issuer, &caller.id, &caller.client) }

@@ -3,6 +3,7 @@
 mod kept;
 mod view;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ pub(super) use self::kept::{KeptCode, KeptLeftover, decode, encode};
 pub use self::view::{LoginView, ReachView, ServiceView, SignInView};
 
 use self::kept::{KeptSignIn, KeptStart};
-use super::{Client, Issuer, RETRY_AFTER, look, randomness, record};
+use super::{Client, Issuer, RETRY_AFTER, look, randomness, record, refused};
 use crate::audit::Outcome;
 use crate::authn::identity::{Identity, Method};
-use crate::authn::oidc::{Authorization, Callback, RelyingParty, SignInError, SignedIn};
+use crate::authn::oidc::{Authorization, CallbackAnswer, RelyingParty, SignInError, SignedIn};
 use crate::authn::verdict::Unavailable;
 use crate::store::{Begun, NewPending, Pending, PendingCaps, PendingKind, StoreError};
 
@@ -77,8 +78,8 @@ pub struct Returned {
     pub browser: Option<SecretString>,
     /// The sign-in that it had before, which is over when a new one begins.
     pub former: Option<SecretString>,
-    /// The issuer's answer; none where it says that nobody signed in.
-    pub callback: Option<Callback>,
+    /// The issuer's answer.
+    pub answer: CallbackAnswer,
 }
 
 /// An order of somebody who signed in.
@@ -117,6 +118,12 @@ pub enum SignInRefusal {
     /// There are too many from here, or in all.
     #[error("too many sign-ins are under way")]
     TooMany,
+    /// The issuer and the configuration do not fit together: waiting does not help.
+    #[error("the sign-in is set up wrongly")]
+    Misconfigured {
+        /// When it makes sense to ask again, once somebody acted.
+        retry_after: Duration,
+    },
     /// The issuer or the store could not be asked.
     #[error("the sign-in is not possible at the moment")]
     Unavailable {
@@ -178,15 +185,15 @@ impl Issuer {
     /// Takes a browser back: who signed in gets a new session.
     pub async fn finish_sign_in(&self, caller: &Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
         let (provider, former) = (returned.provider.clone(), returned.former.clone());
-        let mut word = "";
+        let mut word = Cow::Borrowed("");
         let result = Box::pin(self.taken_back(caller, returned, &mut word)).await;
         let (outcome, identity) = match &result {
             Ok((_, identity)) => (Outcome::Empty, Some(identity)),
-            Err(SignInRefusal::Unavailable { .. }) => (Outcome::Unavailable, None),
+            Err(SignInRefusal::Unavailable { .. } | SignInRefusal::Misconfigured { .. }) => (Outcome::Unavailable, None),
             Err(SignInRefusal::TooMany) => (Outcome::Throttled, None),
             Err(_) => (Outcome::Rejected, None),
         };
-        let mut event = record::sign_in(self, caller, "sign_in", word, outcome);
+        let mut event = record::sign_in(self, caller, "sign_in", &word, outcome);
         // What is no issuer of ours is a stranger's text.
         event.provider = self.relying_party(&provider).is_some().then(|| provider.clone());
         event.realm = identity.map(|identity| identity.realm.to_string());
@@ -206,22 +213,32 @@ impl Issuer {
         &self,
         caller: &Caller,
         returned: Returned,
-        word: &mut &'static str,
+        word: &mut Cow<'static, str>,
     ) -> Result<(SecretString, Identity), SignInRefusal> {
         let start = self.start_of(&returned, word).await?;
-        let Some(callback) = returned.callback else {
-            *word = "issuer";
-            return Err(SignInRefusal::Denied);
-        };
         let party = self.relying_party(&start.provider).ok_or(SignInRefusal::Ended)?;
         if !self.is_still(&start.provider, &start.fingerprint) {
-            *word = "provider_changed";
+            *word = "provider_changed".into();
             return Err(SignInRefusal::Ended);
         }
+        let callback = match returned.answer {
+            CallbackAnswer::Code(callback) => callback,
+            CallbackAnswer::Error(error) if party.may_have_said(&error) => {
+                refused::sent_back(&caller.id, &start.provider, &error);
+                *word = format!("issuer: {}", error.as_str()).into();
+                return Err(SignInRefusal::Denied);
+            }
+            CallbackAnswer::Error(_) => {
+                refused::not_its_answer(&caller.id, &start.provider);
+                *word = "issuer_mismatch".into();
+                return Err(SignInRefusal::Denied);
+            }
+        };
         let signed_in = party.exchange(&start.kept, callback, caller.received + self.request_deadline).await;
         let SignedIn { identity, renewal } = signed_in.map_err(|error| match error {
             SignInError::Refused(reason) => {
-                *word = reason;
+                refused::turned_away(&caller.id, &start.provider, reason);
+                *word = reason.into();
                 SignInRefusal::Denied
             }
             SignInError::Unavailable(error) => unavailable(&error, caller),
@@ -229,7 +246,7 @@ impl Issuer {
         look::pass_on(&self.authenticator, &self.identity_tokens, &identity, renewal.as_ref(), self.clock.now()).await;
         let identity = Identity { method: Method::SignIn, ..identity };
         if let Err(rejection) = self.authenticator.admits(&identity, caller.client.source()) {
-            *word = rejection.as_str();
+            *word = rejection.as_str().into();
             self.leave(&identity, Some(start.fingerprint), renewal).await;
             return Err(SignInRefusal::Denied);
         }
@@ -253,8 +270,8 @@ impl Issuer {
     }
 
     /// The start that a browser comes back from. It is over from here on, whatever comes of it.
-    async fn start_of(&self, returned: &Returned, word: &mut &'static str) -> Result<KeptStart, SignInRefusal> {
-        *word = "unknown_state";
+    async fn start_of(&self, returned: &Returned, word: &mut Cow<'static, str>) -> Result<KeptStart, SignInRefusal> {
+        *word = "unknown_state".into();
         if returned.state.expose_secret().len() > MAX_STATE {
             return Err(SignInRefusal::Ended);
         }
@@ -267,15 +284,15 @@ impl Issuer {
         // Somebody else's answer, pushed into this browser (RFC 9700 §4.7).
         let same = returned.browser.as_ref().is_some_and(|browser| equal(&digest_of(browser), &start.browser));
         if !same {
-            *word = "other_browser";
+            *word = "other_browser".into();
             return Err(SignInRefusal::NotYours);
         }
         // Each issuer has an address of its own, so that none answers for another (RFC 9700 §4.4).
         if returned.provider != start.provider {
-            *word = "other_issuer";
+            *word = "other_issuer".into();
             return Err(SignInRefusal::NotYours);
         }
-        *word = "";
+        *word = "".into();
         Ok(start)
     }
 
@@ -371,7 +388,7 @@ impl Issuer {
 }
 
 /// The address that an issuer sends browsers back to; each has its own.
-fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
+pub fn callback_of(public_url: &Url, provider: &str) -> Result<Url, SignInRefusal> {
     let mut url = public_url.clone();
     // A URL of http or https always has a path.
     url.path_segments_mut().map_err(|()| SignInRefusal::NotOffered)?.pop_if_empty().extend(["oidc", provider, "callback"]);
@@ -398,5 +415,6 @@ fn equal(one: &str, other: &str) -> bool {
 
 fn unavailable(error: &Unavailable, caller: &Caller) -> SignInRefusal {
     tracing::warn!(request_id = %caller.id, provider = %error.provider, error = %error, "a sign-in was not possible: {error}");
-    SignInRefusal::Unavailable { retry_after: error.retry_after }
+    let retry_after = error.retry_after;
+    if error.is_misconfigured { SignInRefusal::Misconfigured { retry_after } } else { SignInRefusal::Unavailable { retry_after } }
 }

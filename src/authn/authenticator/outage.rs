@@ -132,7 +132,8 @@ impl Notes {
                     | Rejection::Grace
                     | Rejection::Restricted
                     | Rejection::Source
-                    | Rejection::InteractionRequired => memory.ended(provider, id.unwrap_or(&self.name)),
+                    | Rejection::InteractionRequired
+                    | Rejection::NoOfflineAccess => memory.ended(provider, id.unwrap_or(&self.name)),
                 }
             }
             Verdict::NotMine => memory.nameless(provider, &self.name),

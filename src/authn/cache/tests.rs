@@ -58,7 +58,12 @@ fn failure(rejection: Option<Rejection>) -> Answer {
 type Asked = Result<Answer, Unavailable>;
 
 fn outage() -> Asked {
-    Err(Unavailable { provider: "staff".to_owned(), reason: "down".to_owned(), retry_after: Duration::from_secs(5) })
+    Err(Unavailable {
+        provider: "staff".to_owned(),
+        reason: "down".to_owned(),
+        retry_after: Duration::from_secs(5),
+        is_misconfigured: false,
+    })
 }
 
 /// Asks for one password; `answer` is what the provider says, `asked` how often it was asked.

@@ -252,6 +252,6 @@ fn bind_advice(rejection: Rejection) -> &'static str {
         }
         Rejection::Grace => "change the password; `accounts: {grace: allow}` would let in, and each bind uses up one of the last logins",
         Rejection::Restricted => "the directory lets the account in at other hours, or from other computers",
-        Rejection::Ambiguous | Rejection::Source | Rejection::InteractionRequired => "look at the other steps",
+        Rejection::Ambiguous | Rejection::Source | Rejection::InteractionRequired | Rejection::NoOfflineAccess => "look at the other steps",
     }
 }

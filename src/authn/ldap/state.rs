@@ -69,7 +69,8 @@ impl AccountRules {
             | Rejection::Restricted
             | Rejection::Ambiguous
             | Rejection::Source
-            | Rejection::InteractionRequired => false,
+            | Rejection::InteractionRequired
+            | Rejection::NoOfflineAccess => false,
         }
     }
 

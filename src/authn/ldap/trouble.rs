@@ -77,7 +77,7 @@ impl Trouble {
     }
     /// The same under the name of a provider.
     pub(super) fn unavailable(&self, provider: &str) -> Unavailable {
-        Unavailable { provider: provider.to_owned(), reason: self.to_string(), retry_after: RETRY_AFTER }
+        Unavailable { provider: provider.to_owned(), reason: self.to_string(), retry_after: RETRY_AFTER, is_misconfigured: false }
     }
 }
 

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 use url::Url;
 
-use super::flow::{Authorization, Callback, KeptAuthorization, SignInError, SignedIn};
+use super::flow::{Authorization, Callback, CallbackError, KeptAuthorization, NO_OFFLINE_ACCESS, SignInError, SignedIn};
 use super::relying_party::RelyingParty;
 use super::remote::{Checks, Lane, Metadata};
 use super::settings::OidcPreset;
@@ -41,6 +41,7 @@ impl RelyingParty {
                 self.signed_in(&tokens, checks, Method::SignIn, deadline).await
             }
             Reply::Refused(refusal) if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(&callback.code)).into()),
+            Reply::Refused(refusal) if refusal.denies_offline_access(self.settings.kind()) => Err(SignInError::Refused(NO_OFFLINE_ACCESS)),
             Reply::Refused(refusal) if refusal.error == "invalid_grant" => {
                 tracing::info!(provider = %self.names.provider, detail = refusal.word(), "the issuer refused a code");
                 Err(SignInError::Refused("code_refused"))
@@ -51,7 +52,12 @@ impl RelyingParty {
         }
     }
 
-    fn authorization_url(&self, metadata: &Metadata, kept: &KeptAuthorization) -> Url {
+    /// Whether an error that a browser brings may be this issuer's (RFC 9207 §2.4). Where it does not say whose it is, it may be.
+    pub fn may_have_said(&self, error: &CallbackError) -> bool {
+        error.issuer().is_none_or(|issuer| issuer == self.remote.issuer())
+    }
+
+    pub(super) fn authorization_url(&self, metadata: &Metadata, kept: &KeptAuthorization) -> Url {
         let mut url = metadata.authorization().clone();
         let mut query = url.query_pairs_mut();
         query

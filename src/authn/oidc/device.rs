@@ -10,7 +10,7 @@ use url::Url;
 
 use super::address;
 use super::browser::{challenge_of, random};
-use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, SignInError};
+use super::flow::{DeviceAuthorization, DevicePoll, DeviceStartError, NO_OFFLINE_ACCESS, SignInError};
 use super::relying_party::RelyingParty;
 use super::remote::{Answer, Checks, Lane};
 use super::settings::OidcPreset;
@@ -93,6 +93,7 @@ impl RelyingParty {
             "access_denied" | "authorization_declined" => Ok(DevicePoll::Ended("denied")),
             "expired_token" => Ok(DevicePoll::Ended("expired")),
             "invalid_grant" | "bad_verification_code" => Ok(DevicePoll::Ended("code_refused")),
+            _ if refusal.denies_offline_access(self.settings.kind()) => Ok(DevicePoll::Ended(NO_OFFLINE_ACCESS)),
             _ if refusal.is_misconfigured() => Err(self.blamed(&refusal, Some(&SecretString::from(code)))),
             _ => Err(self.unavailable(format!("the token endpoint refuses a device code without saying why: {}", refusal.word()))),
         }
@@ -130,6 +131,9 @@ impl RelyingParty {
             Ok(Reply::Tokens(_)) => return self.unavailable("the device login was answered with tokens").into(),
             Err(trouble) => return self.unasked(&trouble.within("device login")).into(),
         };
+        if refusal.refuses_client() {
+            self.remote.client_is_refused(&refusal.word());
+        }
         match refusal.error.as_str() {
             "slow_down" => DeviceStartError::Throttled { retry_after: INTERVAL },
             // With 401 it is how Keycloak calls a wrong secret.

@@ -23,6 +23,7 @@ use crate::source::SourceFile;
 pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub(super) const KEYS: &str = "/jwks";
 pub(crate) const TOKEN: &str = "/token";
+pub(super) const AUTHORIZE: &str = "/authorize";
 pub(super) const USERINFO: &str = "/userinfo";
 pub(crate) const DEVICE: &str = "/device";
 pub(crate) const REVOKE: &str = "/revoke";
@@ -41,6 +42,7 @@ pub(crate) struct FakeIssuer {
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(super) path: String,
+    pub(super) query: String,
     pub(super) authorization: Option<String>,
     pub(super) user_agent: String,
     pub(crate) form: HashMap<String, String>,
@@ -105,7 +107,7 @@ impl FakeIssuer {
         let at = |path: &str| format!("http://{address}{path}");
         let metadata = json!({
             "issuer": issuer,
-            "authorization_endpoint": at("/authorize"),
+            "authorization_endpoint": at(AUTHORIZE),
             "token_endpoint": at(TOKEN),
             "jwks_uri": at(KEYS),
             "userinfo_endpoint": at(USERINFO),
@@ -231,6 +233,7 @@ impl Script {
         let path = parts.uri.path().to_owned();
         let asked = Asked {
             path: path.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
             authorization: header("authorization"),
             user_agent: header("user-agent").unwrap_or_default(),
             form: form_urlencoded::parse(&body).into_owned().collect(),

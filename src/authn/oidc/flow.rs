@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::refusal::{SCOPE_HINT, is_word};
 use crate::authn::identity::Identity;
 use crate::authn::verdict::{Renewal, Unavailable};
 
@@ -40,6 +41,57 @@ pub struct Callback {
     pub issuer: Option<String>,
 }
 
+/// How an issuer answers a browser.
+#[derive(Clone, Debug)]
+pub enum CallbackAnswer {
+    /// Somebody signed in.
+    Code(Callback),
+    /// Nobody did (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+    Error(CallbackError),
+}
+
+/// Why an issuer sent a browser back without a code, as far as the browser can be believed: whoever sits in front of it can write
+/// this themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackError {
+    word: Option<String>,
+    issuer: Option<String>,
+}
+
+impl CallbackError {
+    /// `error` and `iss` of the answer. What is no word of a standard is not kept.
+    pub fn new(error: &str, issuer: Option<String>) -> Self {
+        Self { word: (!error.is_empty() && is_word(error)).then(|| error.to_owned()), issuer }
+    }
+
+    /// The word of the standard, for logs and audit.
+    pub fn as_str(&self) -> &str {
+        self.word.as_deref().unwrap_or("unknown_error")
+    }
+
+    /// Who says so, where that is said (RFC 9207 §2).
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Whether the person, or a rule about the person, says no.
+    pub fn is_denial(&self) -> bool {
+        self.as_str() == "access_denied"
+    }
+
+    /// What to set where a setting is to blame.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.as_str() {
+            "invalid_scope" => Some(SCOPE_HINT),
+            "unauthorized_client" | "unsupported_response_type" => Some("allow the client the authorization code flow at the issuer"),
+            "invalid_request" => {
+                Some("see the issuer's own log: it wants something of the request that the client's settings there demand")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Somebody signed in.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
@@ -58,6 +110,16 @@ pub enum SignInError {
     /// It could not be asked, or not whole.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// The word for somebody whom Keycloak gives no refresh token that outlives the browser's session.
+pub const NO_OFFLINE_ACCESS: &str = "no_offline_access";
+
+/// What to do about a refusal, where that is not for the person.
+pub fn hint(reason: &str) -> Option<&'static str> {
+    (reason == NO_OFFLINE_ACCESS).then_some(
+        "give the person the realm role `offline_access`, or write scopes: [openid, profile]: saved logins then end with the session",
+    )
 }
 
 /// A device login that begins (RFC 8628 §3.2).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openidconnect::HttpRequest;
-use openidconnect::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use openidconnect::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use openidconnect::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -203,6 +203,19 @@ impl Http {
         };
         pass.ended(end);
         result
+    }
+
+    /// Comes to a page as a browser would: its status, and where a redirect leads, which is not followed. For an operator who waits for
+    /// it, and so apart from the lanes.
+    pub(super) async fn visit(&self, url: &Url, deadline: Instant) -> Result<(StatusCode, Option<Url>), Trouble> {
+        let host = url.host_str().unwrap_or_default();
+        address::check(url, &self.issuer).map_err(|why| Trouble::new(host, format!("the URL is not asked: {why}")).ours().unsent())?;
+        let asked = self.client.get(url.clone()).header(ACCEPT, "text/html").send();
+        let response = timeout_at(deadline, asked).await.map_err(|_| Trouble::new(host, "no answer in time").ours())?;
+        let response = response.map_err(|error| failed(error, host).ours())?;
+        let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+        let target = location.and_then(|location| response.url().join(location.to_str().ok()?).ok());
+        Ok((response.status(), target))
     }
 
     async fn exchange(&self, request: reqwest::Request, host: &str) -> Result<Answer, Trouble> {

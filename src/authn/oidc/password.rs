@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::flow::{SignInError, SignedIn};
+use super::flow::{NO_OFFLINE_ACCESS, SignInError, SignedIn, hint};
 use super::person::Person;
 use super::refusal::{OfPassword, Refusal};
 use super::relying_party::RelyingParty;
@@ -50,7 +50,7 @@ impl RelyingParty {
         attempt.bound(&account, self.bound(&reply)).await;
         match reply {
             Ok(Reply::Tokens(tokens)) => self.let_in(&tokens, deadline).await,
-            Ok(Reply::Refused(refusal)) => self.refused(&refusal, password),
+            Ok(Reply::Refused(refusal)) => self.refused(&refusal, (username, password)),
             Err(trouble) => Err(self.unasked(&trouble)),
         }
     }
@@ -78,7 +78,7 @@ impl RelyingParty {
             Ok(Reply::Refused(refusal)) => match refusal.of_password(self.settings.kind()) {
                 OfPassword::Wrong => Bound::Wrong,
                 OfPassword::Barred => Bound::LockedOut,
-                OfPassword::MoreWanted => Bound::Proven,
+                OfPassword::MoreWanted | OfPassword::NoOfflineAccess => Bound::Proven,
                 OfPassword::Misconfigured => Bound::Unknown,
                 OfPassword::Unknown => Bound::Unanswered,
             },
@@ -98,12 +98,17 @@ impl RelyingParty {
         }
     }
 
-    fn refused(&self, refusal: &Refusal, password: &SecretString) -> Result<Verdict, Unavailable> {
+    fn refused(&self, refusal: &Refusal, (username, password): (&str, &SecretString)) -> Result<Verdict, Unavailable> {
         let (provider, word) = (&*self.names.provider, refusal.word());
         let rejection = match refusal.of_password(self.settings.kind()) {
             OfPassword::Wrong => Rejection::WrongPassword,
             OfPassword::Barred => Rejection::LockedOut,
             OfPassword::MoreWanted => Rejection::InteractionRequired,
+            OfPassword::NoOfflineAccess => {
+                let hint = hint(NO_OFFLINE_ACCESS);
+                tracing::warn!(provider, username, error = NO_OFFLINE_ACCESS, hint, "the issuer refused a sign-in: {NO_OFFLINE_ACCESS}");
+                return Ok(Verdict::Rejected(Rejection::NoOfflineAccess));
+            }
             OfPassword::Misconfigured => return Err(self.blamed(refusal, Some(password))),
             OfPassword::Unknown => {
                 return Err(self.unavailable(format!("the token endpoint refuses a password without saying why: {word}")));

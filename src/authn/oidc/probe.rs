@@ -5,6 +5,7 @@ use openidconnect::http::header::{DATE, HeaderMap};
 use tokio::time::Instant;
 
 use super::flow::DeviceStartError;
+use super::refusal::CLIENT_HINT;
 use super::relying_party::RelyingParty;
 use super::remote::{Answer, Lane, Metadata, Trouble};
 use super::settings::{ClaimsFrom, ClientAuthentication};
@@ -123,9 +124,7 @@ impl RelyingParty {
             // Keycloak says `unauthorized_client` of a wrong secret too.
             ("invalid_client", _) | ("unauthorized_client" | "", 401) => {
                 let found = format!("the issuer refuses the client: {}", refusal.word());
-                let advice =
-                    "the client id is unknown, or the secret is wrong or has expired, or is sent in another way: see `client.auth`";
-                Step::new(STEP, Outcome::Wrong, found).advice(advice)
+                Step::new(STEP, Outcome::Wrong, found).advice(CLIENT_HINT)
             }
             ("unauthorized_client" | "unsupported_grant_type", _) => {
                 let found = "the client may not use refresh tokens: nobody is looked up again, and logins end after 12 hours";

@@ -24,6 +24,8 @@ pub(super) enum OfPassword {
     Barred,
     /// It is right, and does not do.
     MoreWanted,
+    /// It is right, and the account may not have a refresh token that lasts.
+    NoOfflineAccess,
     /// narrows is set up wrongly, here or there.
     Misconfigured,
     /// Neither yes nor no.
@@ -64,11 +66,12 @@ struct Told {
     means: OfPassword,
 }
 
-const TOLD: [Told; 14] = [
+const TOLD: [Told; 15] = [
     told(OidcPreset::Keycloak, "invalid_grant", "account is not fully set up", OfPassword::MoreWanted),
     told(OidcPreset::Keycloak, "invalid_grant", "account disabled", OfPassword::Barred),
     told(OidcPreset::Keycloak, "invalid_grant", "account is disabled", OfPassword::Barred),
     told(OidcPreset::Keycloak, "invalid_grant", "account temporarily disabled", OfPassword::Barred),
+    told(OidcPreset::Keycloak, "not_allowed", OFFLINE, OfPassword::NoOfflineAccess),
     told(OidcPreset::Okta, "invalid_grant", "mfa", OfPassword::MoreWanted),
     told(OidcPreset::Okta, "invalid_grant", "sign on policy", OfPassword::MoreWanted),
     told(OidcPreset::Okta, "access_denied", "policy", OfPassword::MoreWanted),
@@ -80,6 +83,16 @@ const TOLD: [Told; 14] = [
     told(OidcPreset::Generic, "unauthorized", "blocked", OfPassword::Barred),
     told(OidcPreset::Generic, "access_denied", "", OfPassword::Wrong),
 ];
+
+/// What to do where the issuer refuses the client.
+pub(super) const CLIENT_HINT: &str =
+    "the client id is unknown, or the secret is wrong or has expired, or is sent in another way: see `client.auth`";
+/// What to do where it refuses a scope.
+pub(super) const SCOPE_HINT: &str =
+    "let the client have every one of `scopes` at the issuer, or take out of `scopes` what it does not know";
+
+/// What Keycloak says to somebody without the realm role `offline_access` who is to be given such a refresh token. In lower case.
+const OFFLINE: &str = "offline tokens not allowed";
 
 /// What Dex says of a refresh token that is no more, in the words of a request that makes no sense. In lower case.
 const DEX_ENDED: [&str; 2] = ["refresh token is invalid", "refresh token expired"];
@@ -133,6 +146,28 @@ impl Refusal {
         DEX_ENDED.iter().any(|words| description.starts_with(words))
     }
 
+    /// Whether somebody signed in, and may not have a refresh token that lasts. Once the role is taken from somebody, Keycloak answers
+    /// their refresh token with `invalid_grant`.
+    pub(super) fn denies_offline_access(&self, preset: OidcPreset) -> bool {
+        self.of_password(preset) == OfPassword::NoOfflineAccess
+    }
+
+    /// Whether the client is none, or has another secret: nothing that was asked for was looked at. Keycloak says `unauthorized_client` of
+    /// a wrong secret.
+    pub(super) fn refuses_client(&self) -> bool {
+        self.error == "invalid_client" || self.error == "unauthorized_client" && self.status == 401
+    }
+
+    /// What to do, where a setting is to blame.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self.error.as_str() {
+            _ if self.refuses_client() => Some(CLIENT_HINT),
+            "unauthorized_client" | "unsupported_grant_type" => Some("allow the client this grant at the issuer"),
+            "invalid_scope" => Some(SCOPE_HINT),
+            _ => None,
+        }
+    }
+
     /// Whether a setting is to blame, whatever was asked.
     pub(super) fn is_misconfigured(&self) -> bool {
         MISCONFIGURED.contains(&self.error.as_str())
@@ -140,8 +175,6 @@ impl Refusal {
 
     /// For operators: the word and the numbers.
     pub(super) fn word(&self) -> String {
-        let is_word =
-            |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         let error = match self.error.as_str() {
             "" => "an empty body",
             error if is_word(error) => error,
@@ -176,6 +209,11 @@ impl std::fmt::Debug for Refusal {
     }
 }
 
+/// Whether it is a word of a standard, or looks like one: nothing else of an issuer's is repeated.
+pub(super) fn is_word(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
 /// The numbers behind `AADSTS` in a description.
 pub(super) fn microsoft_codes(description: &str) -> Vec<u32> {
     let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).take(9).collect::<String>();
@@ -194,12 +232,15 @@ mod tests {
 
     #[test]
     fn every_issuers_words_are_understood() {
-        use OfPassword::{Barred, Misconfigured, MoreWanted, Unknown, Wrong};
+        use OfPassword::{Barred, Misconfigured, MoreWanted, NoOfflineAccess, Unknown, Wrong};
         use OidcPreset::{Dex, Entra, Generic, Gitlab, Keycloak, Okta};
         for (preset, status, error, description, means) in [
             (Keycloak, 401, "invalid_grant", "Invalid user credentials", Wrong),
             (Keycloak, 400, "invalid_grant", "Account is not fully set up", MoreWanted),
             (Keycloak, 400, "invalid_grant", "Account disabled", Barred),
+            (Keycloak, 400, "not_allowed", "Offline tokens not allowed for the user or client", NoOfflineAccess),
+            (Keycloak, 400, "not_allowed", "", Unknown),
+            (Generic, 400, "not_allowed", "Offline tokens not allowed for the user or client", Unknown),
             (Keycloak, 401, "unauthorized_client", "Client not allowed for direct access grants", Misconfigured),
             (Entra, 400, "invalid_grant", "AADSTS50126: Error validating credentials due to invalid username or password.", Wrong),
             (Entra, 400, "invalid_grant", "AADSTS50034: The user account does not exist.", Wrong),
@@ -241,6 +282,7 @@ mod tests {
         use OidcPreset::{Dex, Entra, Generic, Keycloak};
         for (preset, status, error, description, means) in [
             (Keycloak, 400, "invalid_grant", "Session not active", Ended),
+            (Keycloak, 400, "invalid_grant", "Offline session invalid because offline access not granted anymore", Ended),
             (Entra, 400, "invalid_grant", "AADSTS50173: the grant has expired", Ended),
             (Entra, 400, "invalid_grant", "AADSTS50057: disabled", Ended),
             (Entra, 400, "invalid_grant", "AADSTS50053: locked", Unknown),

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::flow::SignInError;
+use super::flow::{NO_OFFLINE_ACCESS, SignInError};
 use super::refusal::OfPassword;
 use super::relying_party::RelyingParty;
 use super::remote::Checks;
@@ -57,6 +57,7 @@ impl RelyingParty {
                     OfPassword::Wrong => "wrong_password",
                     OfPassword::Barred => "locked_out",
                     OfPassword::MoreWanted => "interaction_required",
+                    OfPassword::NoOfflineAccess => NO_OFFLINE_ACCESS,
                     OfPassword::Misconfigured | OfPassword::Unknown => {
                         return failed("password grant", self.blamed(&refusal, Some(password)).reason, started, steps);
                     }

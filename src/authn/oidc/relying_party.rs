@@ -190,14 +190,15 @@ impl RelyingParty {
             }
         }
         let documents = Documents { id_token, userinfo: userinfo.as_ref() };
-        let groups = match self.groups.read(documents).map_err(|error| self.unreadable(&error))? {
-            Reading::Whole { groups, nowhere } => {
-                self.tell_once(nowhere);
-                groups
-            }
-            Reading::CutOff(cut) => self.fetched(cut, documents, access_token, deadline).await?,
+        let (groups, nowhere) = match self.groups.read(documents).map_err(|error| self.unreadable(&error))? {
+            Reading::Whole { groups, nowhere } => (groups, nowhere),
+            Reading::CutOff(cut) => (self.fetched(cut, documents, access_token, deadline).await?, false),
         };
-        self.made(documents, groups, known)
+        let identity = self.made(documents, groups, known)?;
+        if nowhere {
+            self.tell_once(&identity.username);
+        }
+        Ok(identity)
     }
 
     /// The person whom documents are about, in these groups.
@@ -292,11 +293,11 @@ impl RelyingParty {
         Ok(groups.ok_or_else(|| failed("userinfo does not hold them all either"))?)
     }
 
-    fn tell_once(&self, nowhere: bool) {
-        if nowhere && self.groups.are_wanted() && !self.told.swap(true, Ordering::Relaxed) {
-            let places = self.groups.places();
+    fn tell_once(&self, username: &str) {
+        if self.groups.are_wanted() && !self.told.swap(true, Ordering::Relaxed) {
+            let (places, hint) = (self.groups.places(), self.settings.groups_hint());
             tracing::warn!(
-                provider = %self.names.provider,
+                provider = %self.names.provider, username, hint,
                 "a sign-in holds no groups at {places}: the person is taken to be in none; if nobody ever is in one, the issuer has to be \
                  told to send them"
             );
@@ -320,9 +321,7 @@ impl RelyingParty {
 
     /// Something is set up wrongly, here or there: nobody gets in before somebody acts.
     pub(super) fn misconfigured(&self, reason: impl Into<String>) -> Unavailable {
-        let reason = reason.into();
-        tracing::error!(provider = %self.names.provider, reason, "the issuer and the configuration do not fit together");
-        self.outage(reason)
+        self.misfit(reason.into(), None)
     }
 
     pub(super) fn unreadable(&self, error: &Unreadable) -> Unavailable {
@@ -332,11 +331,16 @@ impl RelyingParty {
     /// What the issuer says of a setting, without what must not be told.
     pub(super) fn blamed(&self, refusal: &super::refusal::Refusal, secret: Option<&SecretString>) -> Unavailable {
         let secrets: Vec<&str> = self.remote.client_secret().into_iter().chain(secret).map(ExposeSecret::expose_secret).collect();
-        self.misconfigured(format!("the token endpoint refuses the client: {}", refusal.told(&secrets)))
+        self.misfit(format!("the token endpoint refuses the client: {}", refusal.told(&secrets)), refusal.hint())
+    }
+
+    fn misfit(&self, reason: String, hint: Option<&str>) -> Unavailable {
+        tracing::error!(provider = %self.names.provider, reason, hint, "the issuer and the configuration do not fit together");
+        Unavailable { is_misconfigured: true, ..self.outage(reason) }
     }
 
     fn outage(&self, reason: String) -> Unavailable {
-        Unavailable { provider: self.names.provider.to_string(), reason, retry_after: RETRY_AFTER }
+        Unavailable { provider: self.names.provider.to_string(), reason, retry_after: RETRY_AFTER, is_misconfigured: false }
     }
 }
 

@@ -1,10 +1,11 @@
 //! One issuer as it is reached: its metadata, its keys, its HTTP, and the check of what it signed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use openidconnect::HttpRequest;
-use secrecy::SecretString;
+use openidconnect::http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
@@ -33,6 +34,8 @@ pub(super) struct Remote {
     audiences: Vec<String>,
     leeway: std::time::Duration,
     clock: Clock,
+    /// What the token endpoint says of this client, where it refuses it.
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 /// What a token has to fit beside the settings.
@@ -91,12 +94,30 @@ impl Remote {
             audiences: settings.audiences(),
             leeway: settings.tokens.leeway.value.duration(),
             clock: clock.clone(),
+            refused: Arc::default(),
         })
     }
 
     /// The same, with what a former generation knows of the same issuer.
     pub(super) fn succeeding(self, former: &Self) -> Self {
-        if self.upstream.mark() == former.upstream.mark() { Self { upstream: Arc::clone(&former.upstream), ..self } } else { self }
+        if self.upstream.mark() != former.upstream.mark() {
+            return self;
+        }
+        let has_same_secret =
+            self.client_secret().map(ExposeSecret::expose_secret) == former.client_secret().map(ExposeSecret::expose_secret);
+        let is_same = self.client_id == former.client_id && self.auth == former.auth && has_same_secret;
+        let refused = if is_same { Arc::clone(&former.refused) } else { self.refused };
+        Self { upstream: Arc::clone(&former.upstream), refused, ..self }
+    }
+
+    /// The token endpoint looked at what the client asked for.
+    pub(super) fn client_is_taken(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The token endpoint does not take narrows for its client: nobody can sign in there, and it answers all the same.
+    pub(super) fn client_is_refused(&self, word: &str) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("it refuses the client: {word}"));
     }
 
     /// Asks in the background for what is due. To be called every second or so.
@@ -117,6 +138,11 @@ impl Remote {
     /// Asks one of its endpoints. 3xx, 5xx and 429 are [`Trouble`], with the status in it.
     pub(super) async fn send(&self, request: HttpRequest, lane: Lane, deadline: Instant) -> Result<Answer, Trouble> {
         self.upstream.send(request, lane, deadline).await
+    }
+
+    /// Comes to a page of it as a browser would: its status, and where a redirect leads.
+    pub(super) async fn visit(&self, url: &Url, deadline: Instant) -> Result<(StatusCode, Option<Url>), Trouble> {
+        self.upstream.visit(url, deadline).await
     }
 
     /// The issuer, as its tokens write it.
@@ -155,9 +181,15 @@ impl Remote {
         verified.claims(&expected, self.clock.now()).map_err(refused)
     }
 
-    /// Whether it answered the last time.
+    /// Whether it answered the last time, and took narrows for its client. A refusal is never an outage: nobody is served from memory
+    /// because of a secret.
     pub(super) fn health(&self) -> Health {
-        self.upstream.health()
+        let health = self.upstream.health();
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match refused {
+            Some(reason) if !matches!(health, Health::Down(_)) => Health::Impaired(reason),
+            Some(_) | None => health,
+        }
     }
 
     /// Trouble under the name of the provider.

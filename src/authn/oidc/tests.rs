@@ -3,6 +3,7 @@
 mod browser;
 mod device;
 mod groups;
+mod health;
 mod password;
 mod recheck;
 mod revocation;

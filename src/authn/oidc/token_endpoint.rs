@@ -56,7 +56,14 @@ struct Failure {
 /// Asks a token endpoint, as the client that narrows is.
 pub(super) async fn ask(remote: &Remote, url: &Url, form: &[(&str, &str)], lane: Lane, deadline: Instant) -> Result<Reply, Trouble> {
     let answer = remote.send(request(remote, url, form)?, lane, deadline).await?;
-    reply(&answer)
+    let reply = reply(&answer)?;
+    match &reply {
+        Reply::Refused(refusal) if refusal.refuses_client() => remote.client_is_refused(&refusal.word()),
+        // Whoever says nothing of what was asked may not have come so far.
+        Reply::Refused(refusal) if refusal.error.is_empty() || refusal.is_misconfigured() => {}
+        Reply::Tokens(_) | Reply::Refused(_) => remote.client_is_taken(),
+    }
+    Ok(reply)
 }
 
 /// A form for an endpoint that wants to know its client (RFC 6749 §2.3.1).

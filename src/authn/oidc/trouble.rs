@@ -70,7 +70,7 @@ impl Trouble {
     }
     /// The same under the name of a provider.
     pub(super) fn unavailable(&self, provider: &str) -> Unavailable {
-        Unavailable { provider: provider.to_owned(), reason: self.to_string(), retry_after: self.retry_after }
+        Unavailable { provider: provider.to_owned(), reason: self.to_string(), retry_after: self.retry_after, is_misconfigured: false }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openidconnect::HttpRequest;
+use openidconnect::http::StatusCode;
 use openidconnect::http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
@@ -108,6 +109,11 @@ impl Upstream {
             Err(trouble) => self.feels(Health::Down(trouble.to_string())),
         }
         result
+    }
+
+    /// Comes to a page as a browser would. What comes of it says nothing about the issuer.
+    pub(super) async fn visit(&self, url: &Url, deadline: Instant) -> Result<(StatusCode, Option<Url>), Trouble> {
+        self.http.visit(url, deadline).await
     }
 
     /// Starts what is due.

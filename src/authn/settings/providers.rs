@@ -134,6 +134,20 @@ fn is_word(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     text.len() <= MAX_NAME && text.bytes().all(allowed) && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
 }
 
+/// Nobody gets in under a name of a users file but its own user, so that a file which holds every name shuts out whoever signs in at an
+/// issuer of its realm.
+fn check_holder(holder: &ProviderSettings, providers: &[ProviderSettings], file: &SourceFile, findings: &mut Diagnostics) {
+    let Some(settings) = holder.file.as_ref().filter(|_| holder.patterns().match_everything()) else { return };
+    let realm = holder.names().realm;
+    for issuer in providers.iter().filter(|provider| provider.file.is_none() && provider.oidc.is_some() && provider.names().realm == realm)
+    {
+        let place = holder.names.as_ref().and_then(|names| names.0.first()).map_or(settings.place, |pattern| pattern.place);
+        let (holder, issuer) = (&holder.name.value, &issuer.name.value);
+        let message = format!("file provider `{holder}` has every name of realm `{realm}`, so nobody who signs in at `{issuer}` is let in");
+        findings.push(file.error(place, message).hint("say whom it holds: `names: [\"robot-*\", breakglass]`"));
+    }
+}
+
 /// A name means one provider: caches, rules, the audit and identity tokens say it.
 fn check_names(providers: &[ProviderSettings], file: &SourceFile, findings: &mut Diagnostics) {
     let mut first = BTreeMap::new();
@@ -176,6 +190,9 @@ fn check_order(providers: &[ProviderSettings], file: &SourceFile, findings: &mut
             let place = provider.names.as_ref().and_then(|names| names.0.first()).map_or(settings.place, |pattern| pattern.place);
             let message = format!("file provider `{}` is asked for every name, beside another provider of passwords", provider.name.value);
             findings.push(file.error(place, message).hint("say whom it holds: `names: [\"robot-*\", breakglass]`"));
+        }
+        if turns.len() == 1 {
+            check_holder(provider, providers, file, findings);
         }
         if provider.cannot_say_unknown() {
             for (_, behind) in turns.iter().skip(position + 1).filter(|(_, behind)| patterns.overlap(&behind.patterns())) {

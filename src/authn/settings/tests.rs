@@ -101,6 +101,12 @@ fn nobody_keeps_names_from_those_behind() {
     let issuer = |more: &str| format!("name: a, oidc: {{issuer: \"https://sso.example\", client: {{id: x}}{more}}}");
     check_all(&[&issuer(""), &search], "");
     check_all(&[&issuer(""), "name: c, file: {path: c}"], "");
+    // But who has a name of the file's is not let in, and such a file has them all.
+    check_all(
+        &["name: b, realm: a, file: {path: c}", &issuer("")],
+        "2:31: file provider `b` has every name of realm `a`, so nobody who signs in at `a` is let in",
+    );
+    check_all(&["name: b, realm: a, names: robot-*, file: {path: c}", &issuer("")], "");
     let passwords = ", password_grant: {enabled: true}";
     check_all(&[&search, &issuer(passwords)], "");
     check_all(&[&issuer(passwords), &search], "3:12: `b` is never asked for names that `a` is asked for first");

@@ -13,6 +13,7 @@ use crate::authn::rehearsal::{BindBudget, Outcome, Step};
 use crate::authn::verdict::{Circumstances, Unavailable};
 use crate::authz::{Named, Rulebook};
 use crate::config::Config;
+use crate::issue::callback_of;
 use crate::source::{Diagnostic, Diagnostics, Severity};
 
 /// Asks each provider; then looks for what the rules name at those that answered.
@@ -69,13 +70,23 @@ impl Asked<'_> {
             // A file was read whole a moment ago.
             Some(Provider::File(_)) | None => Vec::new(),
         };
-        let mut good = true;
+        let (mut good, answers) = (true, steps.iter().all(|step| step.outcome != Outcome::Failed));
         for step in steps {
             // A policy that clashes keeps nobody from being found.
             good &= !matches!(step.outcome, Outcome::Failed | Outcome::Wrong) || step.name == LOCK_OUT;
             report.steps.push(report::Asked { provider: named.name.to_string(), step });
         }
+        if answers && let Some(step) = self.way_back(&named.name).await {
+            report.steps.push(report::Asked { provider: named.name.to_string(), step });
+        }
         good
+    }
+
+    /// Whether browsers may come back from an issuer. Nobody is missed for that.
+    async fn way_back(&self, provider: &str) -> Option<Step> {
+        let Some(Provider::Oidc(party)) = self.authenticator.provider(provider) else { return None };
+        let redirect = callback_of(&self.config.public_url.as_ref()?.value, provider).ok()?;
+        Some(party.probe_redirect(&redirect, &self.circumstances()).await)
     }
 
     /// Whoever several rule sets name is looked for once.

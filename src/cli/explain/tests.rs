@@ -387,6 +387,11 @@ fn a_provider_says_the_groups_and_the_service_how_long_a_token_lives() {
     scene.refuses("narrows.yaml", &asks("carol", "staff"), "the provider has no user `carol`");
     scene.refuses("narrows.yaml", &asks("alice", "gone"), "no provider `gone`; it has staff");
     scene.refuses("unlocks.yaml", &asks("alice", "staff"), "name it with --config");
+    let issuer = "{name: sso, realm: corp, oidc: {issuer: \"https://sso.example\", client: {id: x, secret: s3cret}}}";
+    let text = format!("services: [{{name: reg}}]\npublic_url: https://auth.example\nrules: unlocks.yaml\nproviders: [{issuer}]\n");
+    std::fs::write(scene.path("narrows.yaml"), text).unwrap();
+    let words = "provider `sso` is an OIDC issuer, which tells groups only to who signs in: leave --lookup out, and name each with --group";
+    scene.refuses("narrows.yaml", &asks("alice", "sso"), words);
 }
 
 #[test]

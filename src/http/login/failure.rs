@@ -34,11 +34,16 @@ pub(super) fn not_offered() -> Response {
     Page { status, title, main: html! { (message(title, text)) }, forms: Forms::Nowhere }.alone()
 }
 
-/// The page of what went wrong, with the way back.
-pub(super) fn page(site: &Site, trouble: &Trouble) -> Response {
+/// The page of what went wrong, with the way back. Where somebody else has to look into it, the id of the request finds it in the log.
+pub(super) fn page(site: &Site, trouble: &Trouble, id: &str) -> Response {
     let Words(status, title, text) = words(trouble);
+    let id = matches!(trouble, Trouble::Refused(SignInRefusal::Denied | SignInRefusal::Misconfigured { .. })).then_some(id);
     let main = html! {
-        (message(title, text))
+        section.card.narrow aria-labelledby="title" {
+            h1 #title { (title) }
+            p { (text) }
+            @if let Some(id) = id { p.muted { "Request id: " code.host { (id) } } }
+        }
         section.row { a.button href=(site.path("/login")) { "Go to the sign-in page" } }
     };
     let mut response = Page { status, title, main, forms: Forms::Nowhere }.on(site);
@@ -81,7 +86,7 @@ fn message(title: &str, text: &str) -> Markup {
 
 const fn wait(trouble: &Trouble) -> Option<Duration> {
     match trouble {
-        Trouble::Refused(SignInRefusal::Unavailable { retry_after }) => Some(*retry_after),
+        Trouble::Refused(SignInRefusal::Unavailable { retry_after } | SignInRefusal::Misconfigured { retry_after }) => Some(*retry_after),
         Trouble::Refused(SignInRefusal::TooMany) => Some(SOON),
         Trouble::Refused(
             SignInRefusal::NotOffered
@@ -125,7 +130,7 @@ fn words(trouble: &Trouble) -> Words {
         Trouble::Refused(SignInRefusal::Denied) => Words(
             StatusCode::FORBIDDEN,
             "Not signed in",
-            "The sign-in was refused or cancelled. Try again; if it is refused again, ask your administrator, who finds the reason in the log.",
+            "The sign-in was refused or cancelled. Try again; if it is refused again, ask your administrator, who finds the reason in the log by the request id.",
         ),
         Trouble::Refused(SignInRefusal::CodeGiven) => Words(
             StatusCode::CONFLICT,
@@ -136,6 +141,11 @@ fn words(trouble: &Trouble) -> Words {
             StatusCode::TOO_MANY_REQUESTS,
             "Too many sign-ins",
             "Too many sign-ins are under way. Finish one of them, or wait a few minutes and try again.",
+        ),
+        Trouble::Refused(SignInRefusal::Misconfigured { .. }) => Words(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not possible",
+            "The sign-in is not possible because of a fault in how it is set up. Waiting does not help: tell your administrator the request id.",
         ),
         Trouble::Refused(SignInRefusal::Unavailable { .. }) => Words(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -7,6 +7,10 @@ use secrecy::ExposeSecret;
 use super::page::{Forms, Page, Site};
 use super::{OK, failure, shown};
 use crate::issue::{LoginView, ReachView, ServiceView, SignInView};
+use crate::token::identity_token::Born;
+
+/// More groups are folded away.
+const FEW_GROUPS: usize = 12;
 
 /// Everything on one page. `service` is the one that the person came for just now.
 pub(super) fn page(site: &Site, view: &SignInView, service: Option<&str>) -> Response {
@@ -34,6 +38,10 @@ pub(super) fn page(site: &Site, view: &SignInView, service: Option<&str>) -> Res
             @for (number, service) in services.iter().enumerate() {
                 (registry(site, service, number, csrf, view.code_given, open || wanted == Some(service.name.as_str())))
             }
+        }
+        section aria-labelledby="groups" {
+            h2 #groups { "Your groups" }
+            (groups(view))
         }
         section aria-labelledby="logins" {
             h2 #logins { "Saved logins" }
@@ -98,6 +106,27 @@ fn reaches(reach: &[ReachView], more: usize, heading: &str) -> Markup {
     }
 }
 
+/// With which groups somebody came: that the issuer sends none, or others, is what mostly is wrong where rights are missing.
+fn groups(view: &SignInView) -> Markup {
+    if view.groups.is_empty() {
+        return html! { p.card.muted { "The issuer told of no groups." } };
+    }
+    let all = view.groups.len() + view.more_groups;
+    let list = html! {
+        ul.groups role="list" aria-labelledby="groups" {
+            @for group in &view.groups { li { (shown::text(group)) } }
+        }
+        @if view.more_groups > 0 { p.muted { "And " (view.more_groups) " more." } }
+    };
+    html! {
+        div.card {
+            @if all <= FEW_GROUPS { (list) } @else {
+                details { summary { "Show your groups" span.count { (all) } } (list) }
+            }
+        }
+    }
+}
+
 fn saved(site: &Site, view: &SignInView, csrf: &str) -> Markup {
     if view.logins.is_empty() {
         return html! { p.card.muted { "None. After a docker login with a code it stands here, and can be revoked." } };
@@ -128,6 +157,7 @@ fn saved_login(site: &Site, login: &LoginView, number: usize, csrf: &str) -> Mar
         tr role="row" {
             th scope="row" role="rowheader" id=(row) {
                 span.host { (shown::text(&login.service)) }
+                @if let Some(how) = login.how { div.muted { "by " (way(how)) } }
                 @if let Some(from) = &login.from { div.muted { "from " (shown::text(from)) } }
             }
             td.time role="cell" data-label="Made" { (shown::moment(login.made)) }
@@ -140,6 +170,16 @@ fn saved_login(site: &Site, login: &LoginView, number: usize, csrf: &str) -> Mar
                 }
             }
         }
+    }
+}
+
+/// How a login was made: one that somebody else talked its owner into is known by it.
+const fn way(how: Born) -> &'static str {
+    match how {
+        Born::Password => "password",
+        Born::SignIn => "login code",
+        Born::Device => "device login",
+        Born::InBand => "device login in docker",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Device logins in one process: a credential helper or docker itself, the service, a scripted issuer.
 
+mod refused;
 mod saved;
 
 use std::sync::Arc;

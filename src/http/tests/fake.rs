@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::authn::credentials::Credentials;
+use crate::authn::oidc::CallbackAnswer;
 use crate::clock::Timestamp;
 use crate::http::{Bridge, Readiness, Reload};
 use crate::issue::{
@@ -211,17 +212,19 @@ impl Bridge for Fake {
     }
     async fn finish_sign_in(&self, caller: Caller, returned: Returned) -> Result<SecretString, SignInRefusal> {
         let text = |secret: &Option<SecretString>| secret.as_ref().map_or("-", |secret| secret.expose_secret()).to_owned();
-        let came = match &returned.callback {
-            Some(callback) => format!("{} from {}", callback.code.expose_secret(), callback.issuer.as_deref().unwrap_or("-")),
-            None => "an error".to_owned(),
+        let came = match &returned.answer {
+            CallbackAnswer::Code(callback) => {
+                format!("{} from {}", callback.code.expose_secret(), callback.issuer.as_deref().unwrap_or("-"))
+            }
+            CallbackAnswer::Error(error) => format!("the error {}", error.as_str()),
         };
         let (state, browser, former) = (returned.state.expose_secret(), text(&returned.browser), text(&returned.former));
         self.record(format!("finish {} {state} {browser} {former}: {came}", returned.provider), caller.client, &caller.id);
-        match (returned.callback, returned.browser) {
+        match (returned.answer, returned.browser) {
             (_, None) => Err(SignInRefusal::NotYours),
-            (None, Some(_)) => Err(SignInRefusal::Denied),
-            (Some(_), Some(_)) if state != "state" => Err(SignInRefusal::Ended),
-            (Some(_), Some(_)) => Ok(SecretString::from(login::SESSION)),
+            (CallbackAnswer::Error(_), Some(_)) => Err(SignInRefusal::Denied),
+            (CallbackAnswer::Code(_), Some(_)) if state != "state" => Err(SignInRefusal::Ended),
+            (CallbackAnswer::Code(_), Some(_)) => Ok(SecretString::from(login::SESSION)),
         }
     }
     async fn signed_in(&self, caller: Caller, session: SecretString) -> Result<Option<SignInView>, SignInRefusal> {

@@ -11,6 +11,36 @@ use super::{Running, basic};
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
+/// What is logged on this thread from its start on, as JSON.
+pub(super) struct Log {
+    kept: Kept,
+    _guard: tracing::subscriber::DefaultGuard,
+    /// With one subscriber alone, a line that a thread without one meets first is switched off for all.
+    _second: tracing::Dispatch,
+}
+
+impl Log {
+    pub(super) fn start() -> Self {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(kept.clone()).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
+        Self { kept, _guard: guard, _second: second }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines whose message starts so: level and fields.
+    pub(super) fn lines(&self, message: &str) -> Vec<(String, serde_json::Value)> {
+        let lines = self.text();
+        let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let told = |line: &serde_json::Value| line["fields"]["message"].as_str().is_some_and(|text| text.starts_with(message));
+        lines.filter(told).map(|line| (line["level"].as_str().unwrap().to_owned(), line["fields"].clone())).collect()
+    }
+}
+
 impl io::Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -30,11 +60,7 @@ impl<'a> MakeWriter<'a> for Kept {
 
 #[tokio::test]
 async fn every_request_is_one_line_without_secrets() {
-    let kept = Kept::default();
-    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(kept.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // With one subscriber alone, a line that a thread without one meets first is switched off for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
+    let log = Log::start();
     let running = Running::start().await;
     let secret = "S3CRET";
     let authorization = basic(&format!("{secret}:{secret}"));
@@ -59,7 +85,7 @@ async fn every_request_is_one_line_without_secrets() {
     ] {
         ids.push(running.send(&head, &form).await.header("x-request-id").to_owned());
     }
-    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(!text.contains(secret) && !text.contains(&authorization), "{text}");
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |id: &str| lines.iter().filter(|line| line["fields"]["request_id"] == id).cloned().collect::<Vec<_>>();

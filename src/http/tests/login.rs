@@ -10,6 +10,7 @@ use super::{Answer, Running};
 use crate::clock::Timestamp;
 use crate::http::Limits;
 use crate::issue::{LoginView, ReachView, ServiceView, SessionProof, SignInOffer, SignInRefusal, SignInView};
+use crate::token::identity_token::Born;
 
 pub(super) const ISSUER: &str = "https://sso.example/authorize?client_id=x&state=state";
 pub(super) const BROWSER: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
@@ -34,10 +35,11 @@ pub(super) fn view() -> SignInView {
         conditions: conditions.iter().map(ToString::to_string).collect(),
         less: less.iter().map(ToString::to_string).collect(),
     };
-    let login = |id: &str, service: &str, made| LoginView {
+    let login = |id: &str, service: &str, made, how, from: Option<&str>| LoginView {
         id: id.to_owned(),
         service: service.to_owned(),
-        from: None,
+        how,
+        from: from.map(ToOwned::to_owned),
         made: Timestamp(made),
         used: Timestamp(made + 90_000),
         ends: Some(Timestamp(made + 43_200)),
@@ -49,6 +51,8 @@ pub(super) fn view() -> SignInView {
         seconds_left: 551,
         csrf: SecretString::from(CSRF),
         code_given: false,
+        groups: vec!["dev".to_owned(), "payments".to_owned()],
+        more_groups: 0,
         service: None,
         services: vec![
             ServiceView {
@@ -64,7 +68,10 @@ pub(super) fn view() -> SignInView {
             },
             ServiceView { name: "lab.corp.example".to_owned(), address: "lab.corp.example".to_owned(), reach: Some(Vec::new()), more: 0 },
         ],
-        logins: vec![login("k3j5x7a2", "registry.corp.example", 1_700_000_000), login("b7m2q9z4", "lab.corp.example", 1_699_000_000)],
+        logins: vec![
+            login("k3j5x7a2", "registry.corp.example", 1_700_000_000, Some(Born::Device), Some("192.0.2.9")),
+            login("b7m2q9z4", "lab.corp.example", 1_699_000_000, None, None),
+        ],
         more_logins: 0,
     }
 }
@@ -333,6 +340,9 @@ async fn who_signed_in_sees_what_they_may_do_and_where_they_are_logged_in() {
         "2023-11-14 22:13",
         "value=\"k3j5x7a2\"",
         "value=\"lab.corp.example\"",
+        "<li>payments</li>",
+        "by device login</div>",
+        "from 192.0.2.9",
     ] {
         assert!(answer.body.contains(text), "{text}: {}", answer.body);
     }
@@ -341,6 +351,15 @@ async fn who_signed_in_sees_what_they_may_do_and_where_they_are_logged_in() {
     assert!(first < second);
     let wanted = signed_in(&running, "/login?service=lab.corp.example").await;
     assert!(wanted.body.find("registry.corp.example").unwrap() > wanted.body.find("lab.corp.example").unwrap());
+    assert!(!answer.body.contains("The issuer told of no groups."));
+    for (groups, more, text) in [(0, 0, "The issuer told of no groups."), (50, 1, "And 1 more."), (50, 1950, "And 1950 more.")] {
+        let groups: Vec<String> = (0..groups).map(|number| format!("group-{number}-{}", "x".repeat(250))).collect();
+        let shown = SignInView { groups, more_groups: more, ..view() };
+        let answer = signed_in(&Running::with(offering(&["sso"], shown), Limits::default()).await, "/login").await;
+        check_page(&answer, 200, "'self'");
+        assert!(answer.body.contains(text), "{text}: {}", answer.body);
+        assert_eq!(answer.body.contains(&format!("<span class=\"count\">{}</span></summary><ul", 50 + more)), more > 0);
+    }
     let over = running.send(&format!("GET /login\nCookie: __Host-narrows-sign-in={}", SESSION.replace('S', "T")), "").await;
     check_page(&over, 200, "'self' https:");
     assert!(over.body.contains("Your sign-in is over") && over.header("set-cookie").starts_with("__Host-narrows-sign-in=; "));
@@ -401,6 +420,7 @@ async fn nothing_that_a_directory_says_is_read_as_html_or_hides_in_it() {
         for login in &mut view.logins {
             (login.id, login.service, login.from) = (evil.to_owned(), evil.to_owned(), Some(evil.to_owned()));
         }
+        view.groups = vec![evil.to_owned()];
         view.service = Some(evil.to_owned());
         let running = Running::with(offering(&["sso"], view), Limits::default()).await;
         let encoded: String = form_urlencoded::byte_serialize(evil.as_bytes()).collect();

@@ -1,6 +1,7 @@
 //! The whole way in one process: browser, service, scripted issuer, login code, registry token.
 
 mod issuers;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -218,7 +219,7 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
     let sent = &scene.issuer.asked(TOKEN)[0].form;
     assert_eq!((sent["code"].as_str(), sent["redirect_uri"].as_str()), ("code-1", "http://127.0.0.1:5001/oidc/sso/callback"));
     let page = scene.get(&mut browser, "/login").await;
-    for text in ["Signed in as alice", "team/**", "pull, push", "reg.test:5000", "None. After a docker login"] {
+    for text in ["Signed in as alice", "<li>dev</li>", "team/**", "pull, push", "reg.test:5000", "None. After a docker login"] {
         assert!(page.body.contains(text), "{text}: {}", page.body);
     }
     let given = scene.order_code(&mut browser, "reg").await;
@@ -233,7 +234,7 @@ async fn a_browser_gets_a_code_and_docker_an_identity_token_for_it() {
     assert_eq!(again.status, 200, "{}", again.body);
     // It stands on the page, and its owner ends it there.
     let page = scene.get(&mut browser, "/login").await;
-    assert!(page.body.contains("from 192.0.2.7"), "{}", page.body);
+    assert!(page.body.contains("by login code</div>") && page.body.contains("from 192.0.2.7"), "{}", page.body);
     let (csrf, id) = (page.value("csrf"), page.value("id"));
     let revoked = scene.post(&mut browser, "/login/revoke", &format!("csrf={csrf}&id={id}")).await;
     assert_eq!((revoked.status, revoked.header("location")), (303, "/login"));

@@ -97,7 +97,7 @@ fn signed_in() -> DevicePoll {
 }
 
 fn outage() -> Unavailable {
-    Unavailable { provider: "sso".to_owned(), reason: "down".to_owned(), retry_after: Duration::from_secs(5) }
+    Unavailable { provider: "sso".to_owned(), reason: "down".to_owned(), retry_after: Duration::from_secs(5), is_misconfigured: false }
 }
 
 #[tokio::test]

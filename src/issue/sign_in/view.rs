@@ -1,5 +1,6 @@
 //! What somebody who signed in is shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -11,9 +12,12 @@ use crate::authn::identity::Principal;
 use crate::authz::Reach;
 use crate::clock::Timestamp;
 use crate::registry::ActionSet;
+use crate::token::identity_token::Born;
 
 /// So many lines of what somebody may do are shown for a service.
 const MOST_LINES: usize = 50;
+/// So many groups are shown.
+const MOST_GROUPS: usize = 50;
 /// So many saved logins are shown.
 const MOST_LOGINS: usize = 100;
 /// Whose turn it is to work out what somebody may do: one at a time, so that no number of open pages takes more than a core.
@@ -34,6 +38,10 @@ pub struct SignInView {
     pub csrf: SecretString,
     /// Whether the one login code was given.
     pub code_given: bool,
+    /// The groups that the issuer told, as rules call them.
+    pub groups: Vec<String>,
+    /// How many more there are.
+    pub more_groups: usize,
     /// The service that the person came for.
     pub service: Option<String>,
     /// Every service.
@@ -77,6 +85,8 @@ pub struct LoginView {
     pub id: String,
     /// The service that it is for.
     pub service: String,
+    /// By which kind of login it was made, where that is known.
+    pub how: Option<Born>,
     /// Where the login was made, where that is known.
     pub from: Option<String>,
     /// When it was made.
@@ -92,12 +102,13 @@ impl Issuer {
         let KeptSignIn { identity, fingerprint, csrf, code_given, service, .. } = kept;
         let mut live = self.identity_tokens.of(&identity.provider, &fingerprint, &identity.id).await?;
         live.reverse();
-        let rows = live.into_iter().filter_map(|listed| Some((listed.row?, listed.ends, listed.birth.and_then(|birth| birth.source))));
+        let rows = live.into_iter().filter_map(|listed| Some((listed.row?, listed.ends, listed.birth)));
         let mut logins: Vec<LoginView> = rows
-            .map(|(row, ends, from)| LoginView {
+            .map(|(row, ends, birth)| LoginView {
                 id: row.id,
                 service: row.service,
-                from: from.map(|address| address.to_string()),
+                how: birth.map(|birth| birth.how),
+                from: birth.and_then(|birth| birth.source).map(|address| address.to_string()),
                 made: Timestamp(row.created),
                 used: Timestamp(row.used),
                 ends,
@@ -106,11 +117,28 @@ impl Issuer {
         let more_logins = logins.len().saturating_sub(MOST_LOGINS);
         logins.truncate(MOST_LOGINS);
         let (username, realm, provider) = (identity.username.clone(), identity.realm.to_string(), identity.provider.to_string());
+        let named = self.rulebook.policies().flat_map(|(_, _, policy)| policy.groups_of(&identity));
+        let mut groups: Vec<String> = named.collect::<BTreeSet<_>>().into_iter().collect();
+        let more_groups = groups.len().saturating_sub(MOST_GROUPS);
+        groups.truncate(MOST_GROUPS);
         let services = self.reaches(Principal::Identified(Arc::new(identity)), deadline).await;
         let seconds_left = expires.since(self.clock.now());
         let service = service.filter(|service| self.services.contains_key(service));
         let csrf = SecretString::from(csrf);
-        Ok(SignInView { username, realm, provider, seconds_left, csrf, code_given, service, services, logins, more_logins })
+        Ok(SignInView {
+            username,
+            realm,
+            provider,
+            seconds_left,
+            csrf,
+            code_given,
+            groups,
+            more_groups,
+            service,
+            services,
+            logins,
+            more_logins,
+        })
     }
 
     /// What somebody may do at each service. It is work for a processor, and never holds up what tokens are issued by.

@@ -112,6 +112,7 @@ impl Scene {
 
     /// Logs in with the code that the browser shows and tells the identity token.
     async fn use_code(&self, person: &Person) -> String {
+        self.browser.shows("Your login code").await;
         let code = self.browser.text("pre.code").await;
         let answer = oidc::json(self.log_in(person.name, &code).await).await;
         assert_eq!(self.log_in(person.name, &code).await.status(), StatusCode::UNAUTHORIZED, "a code counts once");

@@ -134,6 +134,24 @@ impl OidcPreset {
 }
 
 impl OidcSettings {
+    /// Where the issuer is told to send groups.
+    pub fn groups_hint(&self) -> String {
+        let place = match self.kind() {
+            OidcPreset::Keycloak => {
+                let client = &self.client.id.value;
+                return format!("at Keycloak: Client scopes → {client}-dedicated → mapper \"Group Membership\", with Add to ID token on");
+            }
+            OidcPreset::Entra => "at Entra: Token configuration → Add groups claim, or app roles and `claim: roles`",
+            OidcPreset::Okta => "at Okta: the application's Sign On tab → Groups claim type *Filter*, with the name `groups`",
+            OidcPreset::Google => "Google sends no groups: let rules name people, or put an issuer between that has groups",
+            OidcPreset::Gitlab => "at GitLab userinfo alone holds all groups: `groups.sources` needs {from: userinfo, claim: groups}",
+            OidcPreset::Dex => "at Dex: the connector has to read groups (`groupSearch` for LDAP), and `scopes` needs `groups`",
+            OidcPreset::Authentik => "at authentik: the provider needs the scope mapping `profile`, and Include claims in id_token on",
+            OidcPreset::Generic => "see which claims the issuer sends to this client, `scopes` and `groups.sources`",
+        };
+        place.to_owned()
+    }
+
     /// The kind of issuer.
     pub fn kind(&self) -> OidcPreset {
         self.preset.as_ref().map_or_else(OidcPreset::default, |preset| preset.value)

@@ -108,6 +108,12 @@ async fn a_refused_code_is_no_outage_and_an_outage_is_no_refusal() {
     let (_, kept) = begun(&scene).await;
     scene.refuses(400, "invalid_grant", "used");
     assert_eq!(word(ended(&scene, &kept).await), "code_refused");
+    scene.refuses(400, "not_allowed", "Offline tokens not allowed for the user or client");
+    assert_eq!(word(ended(&scene, &kept).await), "the token endpoint refuses a code without saying why: not_allowed (HTTP 400)");
+    let keycloak = self::scene("preset: keycloak").await;
+    let (_, at_keycloak) = begun(&keycloak).await;
+    keycloak.refuses(400, "not_allowed", "Offline tokens not allowed for the user or client");
+    assert_eq!(word(ended(&keycloak, &at_keycloak).await), "no_offline_access");
     scene.refuses(401, "invalid_client", "the secret s3cret is wrong");
     assert_eq!(word(ended(&scene, &kept).await), "the token endpoint refuses the client: invalid_client (HTTP 401)");
     scene.refuses(400, "temporarily_unavailable", "");

@@ -123,6 +123,9 @@ async fn every_poll_has_its_meaning() {
         scene.refuses(status, error, "");
         assert_eq!(poll(&scene).await, expected, "{error}");
     }
+    let keycloak = self::scene("preset: keycloak").await;
+    keycloak.refuses(400, "not_allowed", "Offline tokens not allowed for the user or client");
+    assert_eq!(poll(&keycloak).await, "no_offline_access");
     scene.issuer.next(TOKEN, Reply::text(503, ""));
     assert!(poll(&scene).await.ends_with("HTTP status 503"));
     scene.grants("alice", json!({"hd": "corp.example"}), &[]);

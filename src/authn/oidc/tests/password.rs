@@ -55,6 +55,8 @@ async fn every_refusal_has_its_meaning() {
         ("keycloak", 401, "invalid_grant", "Invalid user credentials", "wrong_password".to_owned()),
         ("keycloak", 400, "invalid_grant", "Account is not fully set up", "interaction_required".to_owned()),
         ("keycloak", 400, "invalid_grant", "Account disabled", "locked_out".to_owned()),
+        ("keycloak", 400, "not_allowed", "Offline tokens not allowed for the user or client", "no_offline_access".to_owned()),
+        ("generic", 400, "not_allowed", "Offline tokens not allowed", outage(&format!("{nothing}not_allowed (HTTP 400)"))),
         ("entra", 400, "invalid_grant", "AADSTS50126: no", "wrong_password".to_owned()),
         ("entra", 400, "invalid_grant", "AADSTS50076: more", "interaction_required".to_owned()),
         ("entra", 400, "invalid_grant", "AADSTS50053: locked", "locked_out".to_owned()),

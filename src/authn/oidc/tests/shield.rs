@@ -6,7 +6,7 @@ use super::super::fake::DISCOVERY;
 use super::*;
 use crate::authn::authenticator::{Authenticator, Denied, Freshness, Verified};
 use crate::authn::provider::Health;
-use crate::authn::verdict::{Renewal, Standing};
+use crate::authn::verdict::{Renewal, Standing, Unavailable};
 
 const ON: &str = "password_grant: {enabled: true}";
 
@@ -218,4 +218,27 @@ async fn nobody_is_served_from_memory_by_making_the_issuer_busy() {
         assert!(matches!(refused, Err(Denied::Unavailable(_))), "{refused:?}");
     }
     assert!(matches!(guarded.authenticator.health()[0].health, Health::Impaired(_)));
+}
+
+#[tokio::test]
+async fn nobody_is_served_from_memory_because_of_a_secret() {
+    let guarded = guarded("", Duration::from_mins(10)).await;
+    guarded.scene.grants("alice", json!({}), &[]);
+    assert_eq!(guarded.word("alice", "good").await, "alice false false");
+    guarded.scene.issuer.always(TOKEN, Reply::json(401, &json!({"error": "invalid_client"})));
+    let refused = guarded.verify("alice", "good", Freshness::AskNow).await;
+    assert!(matches!(refused, Err(Denied::Unavailable(Unavailable { is_misconfigured: true, .. }))), "{refused:?}");
+    assert!(matches!(guarded.authenticator.health()[0].health, Health::Impaired(_)));
+}
+
+#[tokio::test]
+async fn a_password_that_is_right_and_keeps_no_login_is_told_so_and_counts_as_right() {
+    let guarded = guarded("preset: keycloak", Duration::ZERO).await;
+    let says = json!({"error": "not_allowed", "error_description": "Offline tokens not allowed for the user or client"});
+    guarded.scene.issuer.always(TOKEN, Reply::json(400, &says));
+    for asked in 1..=5 {
+        // An administrator's change counts at once.
+        assert_eq!(guarded.word("alice", "good").await, "no_offline_access false true");
+        assert_eq!(guarded.asked(), asked);
+    }
 }

@@ -24,6 +24,8 @@ async fn names_that_are_markup_are_names() {
         browser.forget_cookies().await;
         scene.sign_in(&ALICE).await;
         check(&scene, "h1", &format!("Signed in as {name}")).await;
+        let groups = browser.run("return [...document.querySelectorAll('.groups li')].map(group => group.textContent);").await;
+        assert!(groups.as_array().is_some_and(|groups| groups.contains(&json!(name))), "{name}: {groups}");
         browser.click(&format!("button[value='{SERVICE}']")).await;
         browser.shows("Your login code").await;
         check(&scene, "p strong:last-of-type", &name).await;
