@@ -143,7 +143,7 @@ pub enum Refusal {
     #[error("the service parameter is missing")]
     MissingService,
     /// A directory, the store or the keys could not be asked.
-    #[error("the directory cannot be asked at the moment: try again shortly")]
+    #[error("the directory or issuer cannot be asked at the moment: try again shortly")]
     Unavailable {
         /// When it makes sense to ask again.
         retry_after: Duration,

@@ -33,7 +33,7 @@ async fn a_start_that_fails_says_what_to_do() {
         ("provider=other", 400, "invalid_request", "no issuer of this name offers a device login: name one of sso, lab"),
         ("provider=none", 404, "invalid_request", "no issuer here offers a device login"),
         ("provider=busy", 429, "temporarily_unavailable", "too many device logins are under way: wait a minute, then try again"),
-        ("provider=down", 503, "temporarily_unavailable", "the directory cannot be asked at the moment: try again shortly"),
+        ("provider=down", 503, "temporarily_unavailable", "the directory or issuer cannot be asked at the moment: try again shortly"),
         ("provider=a&provider=b", 400, "invalid_request", "the parameter `provider` is given more than once"),
         ("service=a&service=b", 400, "invalid_request", "the parameter `service` is given more than once"),
     ] {
