@@ -60,6 +60,7 @@ impl Issuer for Dex {
     const TELLS_SECOND_FACTOR: bool = false;
     /// A refresh for somebody who is gone is an error of its own: nothing is given, and the login waits.
     const TELLS_END: bool = false;
+    const TAKES_BACK: bool = false;
     const SETTINGS: &str = "      preset: dex\n";
     /// It begins device logins for a secret in the form alone.
     const CLIENT: &str = ", auth: post";

@@ -32,6 +32,8 @@ pub trait Issuer {
     const TELLS_SECOND_FACTOR: bool;
     /// Whether it tells that a session is over from that narrows is set up wrongly.
     const TELLS_END: bool;
+    /// Whether it takes refresh tokens back (RFC 7009).
+    const TAKES_BACK: bool = true;
     /// What narrows has to know of it beside issuer and client, each line indented as below `oidc`.
     const SETTINGS: &str;
     /// What stands in `client` beside id and secret, behind a comma.
