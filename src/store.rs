@@ -24,7 +24,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use error::StoreError;
 pub use identity_tokens::{SealedToken, StoredToken, TokenRow};
-pub use pending::{Begun, NewPending, Pending, PendingCaps, PendingKind, PendingLeftover};
+pub use pending::{Begun, KEPT_AFTER_END, NewPending, Pending, PendingCaps, PendingKind, PendingLeftover};
 pub use shield::{FailedBinds, ShieldChange, ShieldKey, ShortDigest, StoredBinds};
 pub use state_key::StateKey;
 pub(crate) use vault::Vault;

@@ -17,7 +17,7 @@ pub use super::cache::Freshness;
 use super::cache::{Answer, CredentialCache, Found, Handout, LookUp, Memory, Refused};
 use super::credentials::Credentials;
 use super::identity::Identity;
-use super::oidc::RelyingParty;
+use super::oidc::{OFFLINE_ADVICE, RelyingParty};
 use super::provider::{Health, Names, Provider};
 use super::route::NamePatterns;
 use super::throttle::{self, Limits, Source, Step, Throttle};
@@ -418,7 +418,7 @@ const fn advice(rejection: Rejection) -> Option<&'static str> {
         Rejection::Expired => Some("the account or its password has expired: change the password or ask your administrator"),
         Rejection::MustChange => Some("the password has to be changed first: change it, then run docker login again"),
         Rejection::Grace => Some("the password has expired and this was one of the last logins: change it, then run docker login again"),
-        Rejection::NoOfflineAccess => Some("this account may not have a login that lasts: ask your administrator for offline access"),
+        Rejection::NoOfflineAccess => Some(OFFLINE_ADVICE),
         Rejection::Source => Some("this account cannot be used from this address: ask your administrator"),
         Rejection::WrongPassword | Rejection::LockedOut | Rejection::Ambiguous | Rejection::Restricted | Rejection::InteractionRequired => {
             None

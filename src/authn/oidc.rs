@@ -31,7 +31,7 @@ mod upstream;
 
 pub use flow::{
     Authorization, Callback, CallbackAnswer, CallbackError, DeviceAuthorization, DevicePoll, DeviceStartError, KeptAuthorization,
-    NO_OFFLINE_ACCESS, SignInError, SignedIn, hint,
+    NO_OFFLINE_ACCESS, OFFLINE_ADVICE, SignInError, SignedIn, hint,
 };
 pub use relying_party::RelyingParty;
 pub use settings::{

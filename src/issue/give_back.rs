@@ -11,7 +11,7 @@ use crate::authn::identity::Identity;
 use crate::authn::provider::Provider;
 use crate::authn::verdict::{GivenBack, Renewal};
 use crate::metrics;
-use crate::store::{Begun, NewPending, PendingCaps, PendingKind, PendingLeftover, StoreError};
+use crate::store::{Begun, KEPT_AFTER_END, NewPending, PendingCaps, PendingKind, PendingLeftover, StoreError};
 use crate::token::identity_token::Person;
 
 /// How soon an issuer that could not be asked is asked again; each time in vain doubles it.
@@ -23,8 +23,6 @@ const AT_ONCE: u32 = 50;
 const BREATH: Duration = Duration::from_secs(10);
 /// So many sign-ins are read at a time.
 const PAGE: u32 = 200;
-/// What could not be given back is forgotten after so long, in seconds.
-const KEPT: i64 = 7 * 24 * 3600;
 /// Sign-ins to give back: in all, and of one person.
 const LEFTOVERS: PendingCaps = PendingCaps { all: 10_000, source: 1000 };
 
@@ -116,7 +114,7 @@ impl Issuer {
         let kept = encode(&KeptLeftover { identity: identity.clone(), fingerprint, renewal: Some(renewal.into()) });
         let Ok(key) = randomness::secret() else { return };
         let (now, kind) = (self.clock.now(), PendingKind::Leftover);
-        let new = NewPending { kind, key: &key, source: &source, expires: now.plus(KEPT), value: &kept };
+        let new = NewPending { kind, key: &key, source: &source, expires: now.plus(KEPT_AFTER_END), value: &kept };
         match self.store.begin_pending(&new, now, LEFTOVERS).await {
             Ok(Begun::Kept) => {}
             Ok(Begun::Full | Begun::SourceFull) => {

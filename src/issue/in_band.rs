@@ -16,7 +16,7 @@ use super::device_flow::{Flow, Lock, NewFlow, PollError, Polled, StartError, dec
 use super::record::Record;
 use super::{Client, DeviceRefusal, Issuer, RETRY_AFTER, Refusal, Service, TokenRequest, randomness, refused};
 use crate::authn::identity::Principal;
-use crate::authn::oidc::{DeviceStartError, NO_OFFLINE_ACCESS, RelyingParty, SignedIn};
+use crate::authn::oidc::{DeviceStartError, NO_OFFLINE_ACCESS, OFFLINE_ADVICE, RelyingParty, SignedIn};
 use crate::store::{Begun, NewPending, PendingCaps, PendingKind};
 use crate::token::identity_token::Born;
 
@@ -226,7 +226,7 @@ impl Issuer {
             Ok(Polled::Ended(NO_OFFLINE_ACCESS)) => {
                 refused::turned_away(&request.id, &flow.provider, NO_OFFLINE_ACCESS);
                 record.because(NO_OFFLINE_ACCESS);
-                Err(told("this account may not have a login that lasts: ask your administrator for offline access"))
+                Err(told(OFFLINE_ADVICE))
             }
             Ok(Polled::Ended(reason)) => Err(over(record, reason)),
             Ok(Polled::Unknown) => Err(over(record, "device_login_over")),

@@ -150,15 +150,20 @@ pub(super) struct Session {
 impl Issuer {
     /// Where people can sign in; none where browsers could not.
     pub fn sign_in_offer(&self) -> Option<SignInOffer> {
-        let url = self.public_url.clone()?;
-        let providers: Vec<_> = self.authenticator.relying_parties().map(|party| Arc::clone(&party.names().provider)).collect();
-        let services = || self.services.keys().cloned().collect();
-        (!providers.is_empty()).then(|| SignInOffer { url, providers, services: services() })
+        let url = Arc::clone(self.reached_by_browsers()?);
+        let providers = self.authenticator.relying_parties().map(|party| Arc::clone(&party.names().provider)).collect();
+        Some(SignInOffer { url, providers, services: self.services.keys().cloned().collect() })
     }
 
     /// The address of the page, where people can sign in.
     pub(super) fn sign_in_page(&self) -> Option<String> {
-        self.sign_in_offer().map(|offer| format!("{}/login", offer.url.as_str().trim_end_matches('/')))
+        Some(format!("{}/login", self.reached_by_browsers()?.as_str().trim_end_matches('/')))
+    }
+
+    /// How browsers reach this service, where there is an issuer to send them to.
+    fn reached_by_browsers(&self) -> Option<&Arc<Url>> {
+        self.authenticator.relying_parties().next()?;
+        self.public_url.as_ref()
     }
 
     /// Sends a browser to an issuer; `service` is what the person came for.

@@ -31,8 +31,8 @@ pub enum PendingKind {
     Leftover,
 }
 
-/// What a sign-in or a code that is over may leave is kept for so long beyond its end, in seconds.
-const KEPT_AFTER_END: i64 = 7 * 24 * 3600;
+/// What is left of a sign-in or a code that is over is kept for so long beyond its end, in seconds.
+pub const KEPT_AFTER_END: i64 = 7 * 24 * 3600;
 
 impl PendingKind {
     const fn as_str(self) -> &'static str {

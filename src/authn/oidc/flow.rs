@@ -114,6 +114,8 @@ pub enum SignInError {
 
 /// The word for somebody whom Keycloak gives no refresh token that outlives the browser's session.
 pub const NO_OFFLINE_ACCESS: &str = "no_offline_access";
+/// What that person is told, however they log in.
+pub const OFFLINE_ADVICE: &str = "this account may not have a login that lasts: ask your administrator for offline access";
 
 /// What to do about a refusal, where that is not for the person.
 pub fn hint(reason: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use crate::authn::identity::{IdentityClaims, Kind};
 use crate::authn::provider::Health;
 use crate::authn::verdict::{Renewal, Standing, Unavailable};
 
-fn alice() -> Identity {
+pub(super) fn alice() -> Identity {
     Identity {
         realm: Arc::from("corp"),
         provider: Arc::from("sso"),

@@ -1,8 +1,8 @@
 //! Refresh tokens that are given back.
 
 use super::super::fake::{DISCOVERY, REVOKE};
+use super::recheck::alice;
 use super::*;
-use crate::authn::identity::{IdentityClaims, Kind};
 use crate::authn::provider::Health;
 use crate::authn::verdict::{GivenBack, Renewal, Standing};
 
@@ -99,19 +99,7 @@ async fn what_is_given_back_stands_in_nobodys_way() {
     assert_eq!(scene.issuer.asked(REVOKE).len(), 5, "its own breaker opens");
     assert_eq!(scene.party.health(), Health::Up);
     scene.grants("7", json!({"preferred_username": "alice"}), &[]);
-    let alice = Identity {
-        realm: Arc::from("corp"),
-        provider: Arc::from("sso"),
-        id: "7".to_owned(),
-        username: "alice".to_owned(),
-        groups: Vec::new(),
-        kind: Kind::Person,
-        method: Method::SignIn,
-        proven: NOW,
-        marker: None,
-        claims: IdentityClaims::new(),
-        second_factor: SecondFactor::Unknown,
-    };
+    let alice = alice();
     let (standing, _) = scene.party.recheck(&alice, Some(renewal("rt-2")), &circumstances()).await;
     assert!(matches!(standing, Ok(Standing::Good(_))), "{standing:?}");
     // Nor does what is taken back say that the rest is well.

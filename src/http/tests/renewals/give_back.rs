@@ -5,6 +5,17 @@ use crate::issue::Pauses;
 use crate::store::{StateKey, Store, StoredToken};
 
 impl Scene {
+    /// The same at an issuer that knows narrows under another name, and which has told about itself.
+    async fn with_another_client(self) -> Self {
+        let path = self.folder.path().join("narrows.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("client: {id: narrows", "client: {id: another")).unwrap();
+        let app = started(&self.folder, &self.clock).await;
+        let scene = Self { app, ..self };
+        assert_eq!(scene.try_login("reg", "bad").await.0, 401);
+        scene
+    }
+
     /// What `docker logout` of the helper sends.
     async fn log_out(&self, token: &str) {
         let request = Request::post("/revoke").header("content-type", "application/x-www-form-urlencoded");
@@ -153,13 +164,7 @@ async fn what_the_issuer_does_not_take_is_forgotten() {
 async fn another_client_is_shown_nothing() {
     let scene = Scene::new(Keeps::OneForEachLogin).await;
     let token = scene.login("reg", "good").await;
-    let path = scene.folder.path().join("narrows.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("client: {id: narrows", "client: {id: another")).unwrap();
-    let app = started(&scene.folder, &scene.clock).await;
-    // The issuer is known to it.
-    let scene = Scene { app, ..scene };
-    assert_eq!(scene.try_login("reg", "bad").await.0, 401);
+    let scene = scene.with_another_client().await;
     scene.log_out(&token).await;
     scene.give_back().await;
     assert_eq!((scene.given_back(), scene.kept().await), (vec![], 0));
@@ -285,12 +290,7 @@ async fn a_sign_in_waits_for_the_issuer_too_and_not_for_ever() {
 async fn another_client_is_shown_no_sign_in_either() {
     let scene = Scene::new(Keeps::OneForEachLogin).await;
     scene.sign_in("").await;
-    let path = scene.folder.path().join("narrows.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("client: {id: narrows", "client: {id: another")).unwrap();
-    let app = started(&scene.folder, &scene.clock).await;
-    let scene = Scene { app, ..scene };
-    assert_eq!(scene.try_login("reg", "bad").await.0, 401);
+    let scene = scene.with_another_client().await;
     scene.clock.advance(SIGN_IN);
     scene.give_back().await;
     assert_eq!(scene.given_back(), Vec::<String>::new());
